@@ -1,0 +1,39 @@
+# `make demo` on a fresh machine sets everything up in .venv and runs the main job. `make help` lists the rest.
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.striate-setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bench lock clean
+
+help:           ## this list
+	@sed -n -e 's/^\([a-z-]*\): *[^#]*## */  make \1          /' -e 's/^\(  make .........\) */\1 /p' Makefile
+
+setup: $(STAMP) ## Python packages and compiled tools, in .venv (about two minutes; nothing to do when they are there)
+
+$(STAMP): requirements.lock pyproject.toml tools/setup.sh tools/check_system.py
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+demo: setup     ## photograph to report: float, fixed point, RTL, costs
+	@$(BIN)/striate demo
+
+test: setup     ## the tests, without the slow ones
+	@$(BIN)/python -m pytest -q -n $(JOBS)
+
+test-all: setup ## the tests, slow ones and more random cases included
+	@STRIATE_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS)
+
+lint: setup     ## style, import order, types
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
+
+bench: setup    ## measure: every program in benchmarks/
+	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
+
+lock: setup     ## pin the newest versions that fit pyproject.toml in requirements.lock
+	@tools/lock.sh
+
+clean:          ## remove .venv and everything made
+	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Striate: convolutional sparse coding from a floating-point model to gates."""

@@ -1,0 +1,283 @@
+"""The Locally Competitive Algorithm with a V1 layer and a residual layer: float64 truth for everything built later.
+
+Schultz, Paiton, Lu, Kenyon, *Replicating kernels with a short stride allows sparse reconstructions with fewer
+independent kernels*, eq. 10-12, as explicit Euler steps of size eta = dt/tau (dynamics of Rozell et al. 2008)::
+
+    y  = T(u)
+    r  = x - Phi y
+    r~ = r where |r| >= cutoff, else 0
+    u <- u + eta (Phi^T r~ + y - u)
+
+After N updates the result is u_N, y_N = T(u_N) and the untruncated residual R_N = x - Phi y_N.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from .conv import Array, Border, StridedConv
+from .dictionary import Dictionary
+from .errors import InputError
+from .metrics import energy, percent_error
+from .threshold import Transfer, transfer
+
+Schedule = tuple[tuple[int, float], ...]
+
+# A run is converged when, over each of its last CONVERGED_STEPS updates, the slope du/dt = (u_n - u_(n-1))/eta was at
+# most CONVERGED_SLOPE of u itself (L2 norms): what is left to come is then of that order.
+CONVERGED_SLOPE = 0.05
+CONVERGED_STEPS = 10
+
+# A run is stopped as diverged once the residual is this many times both the image and the residual it started from.
+EXPLODED = 100.0
+
+
+class Outcome(Enum):
+    """How a run ended. The value is the name used in files; `remedy` says what to do about it, in one sentence."""
+
+    CONVERGED = "converged"
+    MAX_STEPS = "max_steps"
+    DIVERGED = "diverged"
+
+    @property
+    def remedy(self) -> str:
+        """One sentence."""
+        return {
+            Outcome.CONVERGED: "Nothing to do: the membrane no longer moves noticeably.",
+            Outcome.MAX_STEPS: "The membrane was still moving at the last step: give it more steps if the code must "
+                               "settle.",
+            Outcome.DIVERGED: "The step is too large for this dictionary: halve eta (raise step_shift by 1) or raise "
+                              "the threshold.",
+        }[self]
+
+
+@dataclass(frozen=True)
+class LcaParams:
+    """Parameters of the dynamics. The defaults are the paper's, with the step it leaves open.
+
+    Args:
+        threshold: lambda, in units of the code.
+        eta: dt/tau of an update, above 0 and at most 1; or a schedule of pairs ``(from_step, eta)``, the first from
+        step 0.
+        steps: N, number of updates.
+        transfer: "hard" or "soft".
+        two_sided: codes may be negative.
+        inclusive: active at u >= lambda rather than u > lambda.
+        residual_cutoff: theta, residuals smaller than this count as 0 in the drive; 0 switches it off.
+        border: "cropped", "extended" or "mirror", see `conv`.
+
+    Raises:
+        InputError: a value outside its range, naming the design key.
+    """
+
+    threshold: float = 0.05
+    eta: float | Schedule = 1 / 32
+    steps: int = 200
+    transfer: Transfer = "hard"
+    two_sided: bool = False
+    inclusive: bool = True
+    residual_cutoff: float = 0.005
+    border: Border = "cropped"
+
+    def __post_init__(self) -> None:
+        transfer(np.zeros(0), self.threshold, self.transfer)  # refuses a bad threshold or name
+        if self.border not in get_args(Border):
+            raise InputError(f"dynamics.border must be one of {', '.join(get_args(Border))}, not '{self.border}'")
+        if self.steps < 1:
+            raise InputError(f"dynamics.steps must be at least 1, not {self.steps}")
+        if not 0 <= self.residual_cutoff < math.inf:
+            raise InputError(f"dynamics.residual_cutoff must be 0 (off) or a finite number above it, not "
+                             f"{self.residual_cutoff}")
+        if not isinstance(self.eta, int | float):
+            object.__setattr__(self, "eta", tuple((int(start), float(eta)) for start, eta in self.eta))
+        starts = [start for start, _ in self.schedule]
+        if not starts or starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:], strict=False)):
+            raise InputError(f"a schedule of eta starts at step 0 and then rises, not at steps {starts}")
+        for _, eta in self.schedule:
+            if not 0 < eta <= 1:
+                raise InputError(f"dynamics.eta must be above 0 and at most 1, not {eta}; 1/32 suits most dictionaries")
+
+    @property
+    def schedule(self) -> Schedule:
+        """``((from_step, eta), ...)``, also when eta is one number."""
+        return ((0, float(self.eta)),) if isinstance(self.eta, int | float) else self.eta
+
+    def eta_at(self, step: int) -> float:
+        """eta of update number ``step``, counted from 0."""
+        return [eta for start, eta in self.schedule if start <= step][-1]
+
+    def activate(self, membrane: Array) -> Array:
+        """y = T(u)."""
+        return transfer(membrane, self.threshold, self.transfer, two_sided=self.two_sided, inclusive=self.inclusive)
+
+
+def exponential_eta(dt: float, tau: float) -> float:
+    """``eta = 1 - exp(-dt/tau)``: the step whose leak is exact over dt (dt and tau in the same unit)."""
+    if not (dt > 0 and tau > 0):
+        raise InputError(f"dt and tau must be above 0, not {dt} and {tau}")
+    return -math.expm1(-dt / tau)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The network after ``step`` updates, as handed to a trace callback. The arrays must not be changed.
+
+    ``energy`` is in squared image values; ``active`` counts codes that are not 0; ``changed`` counts codes that differ
+    from the step before (from silence at step 0); ``residual`` is untruncated and, with the extended border, extended.
+    """
+
+    step: int
+    percent_error: float
+    energy: float
+    active: int
+    changed: int
+    membrane: Array
+    code: Array
+    residual: Array
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The numbers of `Step` for the start and after every update: arrays of length N + 1 (shorter if stopped early)."""
+
+    percent_error: Array
+    energy: Array
+    active: npt.NDArray[np.int64]
+    changed: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a run leaves: ``code`` and ``membrane`` (K, H/s, W/s), ``residual`` x - Phi y over the image (C, H, W),
+    untruncated.
+
+    All of it is finite whatever the outcome. ``steps`` counts the updates performed (fewer than asked when stopped as
+    diverged); ``slope`` is |du/dt| / |u| of the last update, ``trace`` None unless asked for.
+    """
+
+    code: Array
+    membrane: Array
+    residual: Array
+    outcome: Outcome
+    steps: int
+    slope: float
+    trace: Trace | None = None
+
+
+def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | None = None, *,
+           membrane: Array | None = None, trace: bool | Callable[[Step], None] = False) -> Encoding:
+    """Sparse-code an image: N updates of the module's equations, starting from rest or from a given membrane.
+
+    Args:
+        image: x, ``(C, H, W)``, already preprocessed.
+        dictionary: Phi.
+        params: the dynamics; the defaults when None.
+        membrane: u_0, ``(K, H/s, W/s)``, for a warm start; zeros when None.
+        trace: True to keep the numbers of every step; or a function called with every `Step` (they are kept as well).
+
+    Returns:
+        An `Encoding`. Divergence is an outcome, not an error: the run counts as diverged when a value stops being
+        finite or the residual grows `EXPLODED` times too large (it is then stopped at the last good state), or when it
+        ends with more energy than both the silent and the starting code have, beyond what the cutoff can hide.
+
+    Raises:
+        InputError: shapes that do not fit, or values that are not finite.
+    """
+    params = params or LcaParams()
+    x = _checked_image(image, dictionary)
+    conv = StridedConv(dictionary.atoms, dictionary.stride, (x.shape[1], x.shape[2]), params.border)
+    u = _checked_membrane(membrane, conv)
+    errors: list[float] = []
+    energies: list[float] = []
+    active: list[int] = []
+    changed: list[int] = []
+    frame = _Frame(x, conv)
+
+    y = params.activate(u)
+    r = frame.residual(y)
+    start = energy(r, y, params.threshold, params.transfer)
+    silent = 0.5 * float(np.vdot(x, x))
+    limit = EXPLODED**2 * max(float(np.vdot(x, x)), float(np.vdot(r, r)), params.residual_cutoff**2)
+    before = np.zeros_like(y)
+    slopes: list[float] = []
+    done, exploded = 0, False
+    while True:
+        if trace:
+            step = Step(done, percent_error(x, frame.crop(r)), energy(r, y, params.threshold, params.transfer),
+                        int(np.count_nonzero(y)), int(np.count_nonzero(y != before)), u, y, r)
+            errors.append(step.percent_error)
+            energies.append(step.energy)
+            active.append(step.active)
+            changed.append(step.changed)
+            if callable(trace):
+                trace(step)
+        if done == params.steps:
+            break
+        eta = params.eta_at(done)
+        with np.errstate(over="ignore", invalid="ignore"):
+            drive = conv.analysis(np.where(np.abs(r) >= params.residual_cutoff, r, 0.0))
+            slope = drive + y - u
+            next_u = u + eta * slope
+            next_y = params.activate(next_u)
+            next_r = frame.residual(next_y)
+            size = float(np.vdot(next_u, next_u))
+            if not (np.isfinite(size) and float(np.vdot(next_r, next_r)) <= limit):
+                exploded = True
+                break
+            slopes.append(math.sqrt(float(np.vdot(slope, slope)) / size) if size else 0.0)
+        before, u, y, r = y, next_u, next_y, next_r
+        done += 1
+
+    hidden = 0.5 * params.residual_cutoff**2 * r.size
+    final = energy(r, y, params.threshold, params.transfer)
+    if exploded or final > max(start, silent) * (1 + 1e-9) + hidden:
+        outcome = Outcome.DIVERGED
+    elif len(slopes) >= CONVERGED_STEPS and max(slopes[-CONVERGED_STEPS:]) <= CONVERGED_SLOPE:
+        outcome = Outcome.CONVERGED
+    else:
+        outcome = Outcome.MAX_STEPS
+    kept = Trace(np.array(errors), np.array(energies), np.array(active, np.int64), np.array(changed, np.int64))
+    return Encoding(y, u, frame.crop(r).copy(), outcome, done, slopes[-1] if slopes else 0.0, kept if trace else None)
+
+
+class _Frame:
+    """The input on the frame the residual lives on: the image, or the image in zeros when the border is extended."""
+
+    def __init__(self, image: Array, conv: StridedConv) -> None:
+        self._conv = conv
+        self._margin = (conv.residual_shape[1] - image.shape[1]) // 2
+        self._input = np.pad(image, ((0, 0), (self._margin,) * 2, (self._margin,) * 2))
+
+    def residual(self, code: Array) -> Array:
+        return self._input - self._conv.synthesis(code)
+
+    def crop(self, residual: Array) -> Array:
+        m = self._margin
+        return residual[:, m:residual.shape[1] - m, m:residual.shape[2] - m]
+
+
+def _checked_image(image: npt.ArrayLike, dictionary: Dictionary) -> Array:
+    x = np.asarray(image, np.float64)
+    if x.ndim != 3 or x.shape[0] != dictionary.channels:
+        raise InputError(f"the image has the shape {x.shape}; this dictionary takes ({dictionary.channels}, H, W)")
+    if not np.isfinite(x).all():
+        bad = int(x.size - np.isfinite(x).sum())
+        raise InputError(f"the image holds {bad} values that are not finite (NaN or infinite); mend them first")
+    return x
+
+
+def _checked_membrane(membrane: Array | None, conv: StridedConv) -> Array:
+    shape = conv.geometry.code_shape
+    if membrane is None:
+        return np.zeros(shape)
+    u = np.array(membrane, np.float64)
+    if u.shape != shape:
+        raise InputError(f"the starting membrane has the shape {u.shape}; this image and dictionary take {shape}")
+    if not np.isfinite(u).all():
+        raise InputError("the starting membrane holds values that are not finite; start from rest instead")
+    return u

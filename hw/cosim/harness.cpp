@@ -1,0 +1,260 @@
+// Driver and monitor of a compiled mesh: moves beats at the ports, keeps a copy of every state memory from the write traces, and
+// calls back whenever a tile ends a step. What is right is decided by the caller. The constants and pointer tables in front of
+// this file are generated from the plan (harness.py).
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+typedef int64_t i64;
+typedef uint64_t u64;
+
+template <class T> static inline u64 bits(const T& v, int lo, int width) {
+    u64 m = width >= 64 ? ~0ULL : (1ULL << width) - 1;
+    return ((u64)v >> lo) & m;
+}
+template <std::size_t N> static inline u64 bits(const VlWide<N>& v, int lo, int width) {
+    int word = lo >> 5, off = lo & 31;
+    u64 x = (u64)v[word] >> off;
+    int have = 32 - off;
+    if (have < width && word + 1 < (int)N) x |= (u64)v[word + 1] << have;
+    have += 32;
+    if (have < width && word + 2 < (int)N) x |= (u64)v[word + 2] << have;
+    return width >= 64 ? x : x & ((1ULL << width) - 1);
+}
+template <class T> static inline i64 sbits(const T& v, int lo, int width) {
+    u64 x = bits(v, lo, width);
+    return (i64)(x << (64 - width)) >> (64 - width);
+}
+
+// xorshift: the stalls of a port are a fixed function of its seed
+struct Stalls {
+    u64 s;
+    unsigned per256;
+    bool next() {
+        if (!per256) return false;
+        s ^= s << 13; s ^= s >> 7; s ^= s << 17;
+        return ((s >> 24) & 255) < per256;
+    }
+};
+
+typedef int (*StepDone)(int tile, int step);
+
+struct Sim {
+    VerilatedContext context;
+    Vtop top;
+    Pointers p;
+    i64 cycle = 0;         // since reset
+    std::string error;
+    std::vector<i64> u, d, r, s;                          // copies of the memories, all tiles
+    std::vector<i64> phases, beats, pixel_cycles;         // rows (tile, phase, cycle); (k,i,j,y,last,flags,events,cycle)
+    std::vector<unsigned char> ready;                     // ready of the code stream by cycle of the frame
+    std::vector<std::vector<i64>> events, pixels;         // per tile: rows (k,i,j,dy), rows (c,y,x,dr), since the last step
+    int phase[TILES];
+    i64 origin = 0;                                       // cycle in which the command was accepted
+    i64 hazards = 0, link_events = 0;
+#if VM_TRACE
+    std::unique_ptr<VerilatedVcdC> vcd;
+#endif
+    Sim() : top(&context), p(top), u(TILES * POSITIONS * K), d(TILES * POSITIONS * K), r(TILES * C * HR * WRC),
+            s(TILES * C * HR * WRC), events(TILES), pixels(TILES) {
+        for (int t = 0; t < TILES; t++) phase[t] = 0;
+    }
+    void settle() { top.clk = 0; top.eval();
+#if VM_TRACE
+        if (vcd) vcd->dump((u64)(2 * cycle));
+#endif
+    }
+    void edge() { top.clk = 1; top.eval();
+#if VM_TRACE
+        if (vcd) vcd->dump((u64)(2 * cycle + 1));
+#endif
+        cycle++;
+    }
+    void reset(int clocks) {
+        top.rst = 1;
+        top.COMMAND_VALID = 0; top.PIXELS_VALID = 0; top.WEIGHTS_VALID = 0; top.CODES_READY = 0;
+        for (int n = 0; n < clocks; n++) { settle(); edge(); }
+        top.rst = 0;
+        for (int t = 0; t < TILES; t++) { phase[t] = 0; events[t].clear(); pixels[t].clear(); }
+    }
+    // what every tile wrote in this cycle; returns a tile that ended a step, through done
+    bool observe(StepDone done) {
+        bool stop = false;
+        for (int t = 0; t < TILES; t++) {
+            int ph = *p.phase[t];
+            if (ph != phase[t]) {
+                phase[t] = ph;
+                phases.push_back(t); phases.push_back(ph); phases.push_back(cycle - origin);
+            }
+            if (*p.hazard[t]) { hazards++; if (error.empty()) error = "hazard in tile " + std::to_string(t) + " at cycle " + std::to_string(cycle - origin); }
+            if (*p.u_en[t]) {
+                i64* at = &u[((i64)t * POSITIONS + *p.u_addr[t]) * K];
+                for (int k = 0; k < K; k++) at[k] = sbits(*p.u_data[t], k * WU, WU);
+            }
+            if (u64 en = *p.d_en[t]) {
+                for (int b = 0; b < PPC; b++) {
+                    if (!(en >> (b * KG) & ((1ULL << KG) - 1))) continue;
+                    u64 a = bits(*p.d_addr[t], b * DAB, DAB);
+                    int i = a / DWPR, j = (a % DWPR) * PPC + b;
+                    if (i >= TH || j >= TW) continue;
+                    i64* at = &d[((i64)t * POSITIONS + i * TW + j) * K];
+                    for (int k = 0; k < K; k++)
+                        if (en >> (b * KG + k / PER) & 1) at[k] = sbits(*p.d_data[t], (b * K + k) * WD, WD);
+                }
+            }
+            if (u64 en = *p.r_en[t]) {
+                for (int n = 0; n < SL; n++) {
+                    if (!(en >> n & 1)) continue;
+                    u64 a = bits(*p.r_addr[t], n / PAIR * RAB, RAB);
+                    i64 row = a / RWPR; int x = (a % RWPR) * SL + n;
+                    if (row < C * HR && x < WRC) r[((i64)t * C * HR + row) * WRC + x] = sbits(*p.r_data[t], n * WR, WR);
+                }
+            }
+            if (u64 en = *p.s_en[t]) {
+                u64 a = *p.s_addr[t];
+                i64 row = a / SWPR;
+                for (int n = 0; n < DL; n++) {
+                    int x = (a % SWPR) * DL + n;
+                    if ((en >> n & 1) && row < C * HR && x < WRC)
+                        s[((i64)t * C * HR + row) * WRC + x] = sbits(*p.s_data[t], n * BR, BR);
+                }
+            }
+            if (*p.event[t]) {
+                events[t].insert(events[t].end(), {(i64)*p.event_k[t], (i64)*p.event_i[t], (i64)*p.event_j[t],
+                                                   sbits(*p.event_dy[t], 0, DYW)});
+            }
+            if (u64 sent = *p.sent[t]) link_events += __builtin_popcountll(sent);
+            if (*p.pixel[t]) {
+                pixels[t].insert(pixels[t].end(), {(i64)*p.pixel_c[t], (i64)*p.pixel_y[t], (i64)*p.pixel_x[t],
+                                                   sbits(*p.pixel_dr[t], 0, DRW)});
+            }
+            if (*p.step_done[t]) {
+                if (done && done(t, (int)*p.step[t] - 1)) stop = true;
+                events[t].clear(); pixels[t].clear();
+            }
+        }
+        return stop || !error.empty();
+    }
+};
+
+#define GUARD(...) try { __VA_ARGS__ } catch (const std::exception& e) { sim->error = e.what(); return -2; }
+
+extern "C" {
+Sim* sim_new() { Sim* sim = new Sim(); sim->reset(4); return sim; }
+void sim_delete(Sim* sim) {
+#if VM_TRACE
+    if (sim->vcd) sim->vcd->close();
+#endif
+    sim->top.final(); delete sim;
+}
+int sim_wave(Sim* sim, const char* path) {
+#if VM_TRACE
+    sim->context.traceEverOn(true);
+    sim->vcd = std::make_unique<VerilatedVcdC>();
+    sim->top.trace(sim->vcd.get(), 99);
+    sim->vcd->open(path);
+    return sim->vcd->isOpen() ? 0 : -1;
+#else
+    (void)sim; (void)path; return -1;
+#endif
+}
+int sim_reset(Sim* sim, int clocks) { GUARD(sim->reset(clocks); return 0;) }
+const char* sim_error(Sim* sim) { return sim->error.c_str(); }
+i64* sim_memory(Sim* sim, int which) {
+    switch (which) { case 0: return sim->u.data(); case 1: return sim->d.data(); case 2: return sim->r.data(); default: return sim->s.data(); }
+}
+i64 sim_list(Sim* sim, int which, int tile, const void** data) {
+    switch (which) {
+        case 0: *data = sim->phases.data(); return sim->phases.size();
+        case 1: *data = sim->beats.data(); return sim->beats.size();
+        case 2: *data = sim->pixel_cycles.data(); return sim->pixel_cycles.size();
+        case 3: *data = sim->ready.data(); return sim->ready.size();
+        case 4: *data = sim->events[tile].data(); return sim->events[tile].size();
+        default: *data = sim->pixels[tile].data(); return sim->pixels[tile].size();
+    }
+}
+i64 sim_number(Sim* sim, int which) {
+    switch (which) { case 0: return sim->cycle; case 1: return sim->hazards; case 2: return sim->link_events; case 3: return sim->top.DIRTY; default: return sim->top.BUSY; }
+}
+// Load weights: one beat a weight, the first marked. Returns the beats accepted, or a negative number.
+i64 sim_weights(Sim* sim, const i64* values, i64 count, u64 seed, int stall, i64 limit) {
+    GUARD(
+        Stalls stalls{seed | 1, (unsigned)stall};
+        i64 n = 0;
+        i64 started = sim->cycle;
+        while (n < count && sim->cycle - started < limit) {
+            bool offer = !stalls.next();
+            sim->top.WEIGHTS_VALID = offer;
+            if (offer) sim->top.WEIGHTS_PAYLOAD = ((u64)values[n] & ((1ULL << BW) - 1)) | (n == 0 ? 1ULL << BW : 0);
+            sim->settle();
+            bool taken = offer && sim->top.WEIGHTS_READY;
+            sim->observe(nullptr);
+            sim->edge();
+            n += taken;
+        }
+        sim->top.WEIGHTS_VALID = 0;
+        for (int idle = 0; idle < TILES + 4; idle++) { sim->settle(); sim->edge(); }  // the chain empties
+        return n;
+    )
+}
+// One frame. Returns 0: the closing word came; 1: stopped by the callback or a hazard; 2: limit reached; 3: stopped at
+// `abandon` cycles on purpose.
+int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 seed, int stall_in, int stall_out,
+              i64 limit, i64 abandon, StepDone done) {
+    GUARD(
+        Stalls in{(seed * 0x9E3779B97F4A7C15ULL) | 1, (unsigned)stall_in}, out{(seed * 0xD1342543DE82EF95ULL) | 1, (unsigned)stall_out};
+        sim->phases.clear(); sim->beats.clear(); sim->pixel_cycles.clear(); sim->ready.clear();
+        sim->link_events = 0; sim->hazards = 0; sim->error.clear();
+        bool accepted = false;
+        bool offering = false;
+        i64 n = 0;
+        i64 began = sim->cycle;
+        sim->top.COMMAND_VALID = 1;
+        sim->top.COMMAND_PAYLOAD = (u64)(warm & 1) | (u64)steps << 1;
+        for (;;) {
+            if (accepted) {
+                sim->top.COMMAND_VALID = 0;
+                if (!offering) offering = n < count && !in.next();  // once offered, a beat stays until it is taken
+                sim->top.PIXELS_VALID = offering;
+                if (offering) sim->top.PIXELS_PAYLOAD = (u64)pixels[n] & ((1ULL << DXW) - 1);
+            }
+            sim->top.CODES_READY = accepted && !out.next();
+            sim->settle();
+            if (!accepted && sim->top.COMMAND_READY) { accepted = true; sim->origin = sim->cycle; }
+            if (accepted) sim->ready.push_back(sim->top.CODES_READY);
+            if (offering && sim->top.PIXELS_READY && sim->top.PIXELS_VALID) {
+                sim->pixel_cycles.push_back(sim->cycle - sim->origin); n++; offering = false;
+            }
+            bool closing = false;
+            if (sim->top.CODES_VALID && sim->top.CODES_READY) {
+                const auto& b = sim->top.CODES_PAYLOAD;
+                int at = 1;
+                i64 row[8];
+                closing = bits(b, 0, 1);
+                row[0] = bits(b, at, KB); at += KB;
+                row[1] = bits(b, at, IB); at += IB;
+                row[2] = bits(b, at, JB); at += JB;
+                row[3] = sbits(b, at, YW); at += YW;
+                row[4] = closing;
+                row[5] = bits(b, at, 3); at += 3;  // overflow, saturated, refused
+                row[6] = bits(b, at, EVW);
+                row[7] = sim->cycle - sim->origin;
+                sim->beats.insert(sim->beats.end(), row, row + 8);
+            }
+            bool stop = sim->observe(done);
+            sim->edge();
+            if (closing) {
+                sim->top.CODES_READY = 0; sim->top.PIXELS_VALID = 0;
+                for (int idle = 0; idle < 2; idle++) { sim->settle(); sim->observe(nullptr); sim->edge(); }
+                return stop ? 1 : 0;
+            }
+            if (stop) return 1;
+            if (abandon >= 0 && sim->cycle - began >= abandon) return 3;
+            if (sim->cycle - began >= limit) return 2;
+        }
+    )
+}
+}

@@ -1,0 +1,209 @@
+"""The compiled mesh as a Python object: build it from Verilog, feed it frames, look at its memories."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ...sim.plan import Plan
+from ...sim.tiling import IntArray, bits
+from ..tile import trace_members
+from ..verilated import Options, build_shared, cpp_name
+
+TOP = "striate"
+_PORTS = {
+    "COMMAND_VALID": "command__valid", "COMMAND_READY": "command__ready", "COMMAND_PAYLOAD": "command__payload",
+    "PIXELS_VALID": "pixels__valid", "PIXELS_READY": "pixels__ready", "PIXELS_PAYLOAD": "pixels__payload",
+    "WEIGHTS_VALID": "weights__valid", "WEIGHTS_READY": "weights__ready", "WEIGHTS_PAYLOAD": "weights__payload",
+    "CODES_VALID": "codes__valid", "CODES_READY": "codes__ready", "CODES_PAYLOAD": "codes__payload",
+    "BUSY": "busy", "DIRTY": "dirty",
+}
+
+
+def source(plan: Plan) -> str:
+    """The C++ of the harness for one plan: its constants, a table of pointers to the trace ports, and ``harness.cpp``."""
+    t, g = plan.tiling, plan.tiling.geometry
+    constants = {
+        "TILES": t.count, "K": g.kernels, "C": g.channels, "TH": t.block[0], "TW": t.block[1], "POSITIONS": t.positions,
+        "HR": t.region[0], "WRC": t.region[1], "PPC": t.positions_per_cycle, "KG": t.kernel_groups,
+        "PER": t.kernels_per_cycle, "DWPR": t.drive_words_per_row, "DAB": bits(t.drive_depth), "SL": t.scatter_lanes,
+        "PAIR": t.columns_per_word, "RWPR": t.residual_words_per_row, "RAB": bits(t.residual_depth), "DL": t.detect_lanes,
+        "SWPR": t.sent_words_per_row, "WU": plan.membrane.width, "WD": plan.drive_width, "WR": plan.residual_width,
+        "BR": plan.residual.width, "BW": plan.weight.width, "DYW": plan.code_change_width,
+        "DRW": plan.residual_change_width, "DXW": plan.input_change_width, "KB": bits(g.kernels), "IB": bits(g.sheet[0]),
+        "JB": bits(g.sheet[1]), "YW": plan.code_value_width, "EVW": plan.window_count_width,
+    }
+    lines = ['#include "verilated.h"', '#include "Vtop.h"', "#if VM_TRACE", '#include "verilated_vcd_c.h"', "#endif"]
+    lines += [f"static const int {name} = {value};" for name, value in constants.items()]
+    lines += [f"#define {name} {cpp_name(port)}" for name, port in _PORTS.items()]
+    lines.append("struct Pointers {")
+    names = [name for name in trace_members(plan) if name != "taken"]
+    for name in names:
+        lines.append(f"    decltype(&((Vtop*)0)->{cpp_name(f'trace_0_{name}')}) {name}[{t.count}];")
+    lines.append("    explicit Pointers(Vtop& top) {")
+    for name in names:
+        lines += [f"        {name}[{n}] = &top.{cpp_name(f'trace_{n}_{name}')};" for n in range(t.count)]
+    lines += ["    }", "};"]
+    return "\n".join(lines) + "\n" + (Path(__file__).parent / "harness.cpp").read_text()
+
+
+@dataclass(frozen=True)
+class Handshakes:
+    """How the outside world behaves: stalls in 256ths of the clocks, from a seed."""
+
+    seed: int = 1
+    stall_in: int = 0
+    stall_out: int = 0
+    stall_weights: int = 0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What left the machine in a frame, and when (cycles from the acceptance of the command)."""
+
+    status: int  # 0 finished, 1 stopped by the callback or a hazard, 2 ran out of cycles, 3 abandoned on purpose
+    codes: IntArray  # (n, 4) rows (k, i, j, y)
+    closing: IntArray  # (8,) the closing word as a beat, empty if none came
+    beat_cycles: IntArray
+    phases: IntArray  # (n, 3) rows (tile, phase, cycle)
+    pixel_cycles: IntArray
+    ready: npt.NDArray[np.bool_]
+    link_events: int
+    error: str
+
+
+class CompiledMesh:
+    """One instance of a compiled mesh, just out of reset.
+
+    Args:
+        plan: what the Verilog was made from.
+        library: path of the shared object (``build``).
+        wave: write a VCD of everything to this file (needs a library built with ``trace``).
+    """
+
+    def __init__(self, plan: Plan, library: Path, *, wave: Path | None = None) -> None:
+        self.plan = plan
+        self._lib = ctypes.CDLL(str(library))
+        lib, pointer, i64 = self._lib, ctypes.c_void_p, ctypes.c_int64
+        self._callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int)
+        lib.sim_new.restype = pointer
+        lib.sim_delete.argtypes = [pointer]
+        lib.sim_error.restype, lib.sim_error.argtypes = ctypes.c_char_p, [pointer]
+        lib.sim_memory.restype, lib.sim_memory.argtypes = ctypes.POINTER(i64), [pointer, ctypes.c_int]
+        lib.sim_list.restype = i64
+        lib.sim_list.argtypes = [pointer, ctypes.c_int, ctypes.c_int, ctypes.POINTER(pointer)]
+        lib.sim_number.restype, lib.sim_number.argtypes = i64, [pointer, ctypes.c_int]
+        lib.sim_reset.argtypes = [pointer, ctypes.c_int]
+        lib.sim_wave.argtypes = [pointer, ctypes.c_char_p]
+        lib.sim_weights.restype = i64
+        lib.sim_weights.argtypes = [pointer, pointer, i64, ctypes.c_uint64, ctypes.c_int, i64]
+        lib.sim_frame.argtypes = [pointer, ctypes.c_int, ctypes.c_int, pointer, i64, ctypes.c_uint64, ctypes.c_int,
+                                  ctypes.c_int, i64, i64, self._callback]
+        self._sim = pointer(lib.sim_new())
+        if wave is not None and lib.sim_wave(self._sim, str(wave).encode()):
+            raise OSError(f"cannot write the wave file {wave}")
+
+    def close(self) -> None:
+        """End the simulation and its wave file."""
+        if self._sim:
+            self._lib.sim_delete(self._sim)
+            self._sim = ctypes.c_void_p()
+
+    def __enter__(self) -> "CompiledMesh":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def reset(self, clocks: int = 4) -> None:
+        """Hold reset for some clocks; memories keep their contents, everything else starts over."""
+        self._lib.sim_reset(self._sim, clocks)
+
+    @property
+    def cycle(self) -> int:
+        """Clocks since the beginning."""
+        return int(self._lib.sim_number(self._sim, 0))
+
+    @property
+    def dirty(self) -> bool:
+        """The machine's ``dirty`` output."""
+        return bool(self._lib.sim_number(self._sim, 3))
+
+    @property
+    def busy(self) -> bool:
+        """The machine's ``busy`` output."""
+        return bool(self._lib.sim_number(self._sim, 4))
+
+    def _list(self, which: int, columns: int, tile: int = 0) -> IntArray:
+        data = ctypes.c_void_p()
+        count = self._lib.sim_list(self._sim, which, tile, ctypes.byref(data))
+        kind = ctypes.c_uint8 if which == 3 else ctypes.c_int64
+        if not count:
+            return np.zeros((0, columns) if columns > 1 else 0, np.int64)
+        flat = np.ctypeslib.as_array(ctypes.cast(data, ctypes.POINTER(kind)), (count,)).astype(np.int64)
+        return flat.reshape(-1, columns) if columns > 1 else flat
+
+    def memory(self, which: str) -> IntArray:
+        """A live view of a state memory as the traces left it: "membrane" and "drive" (T, th, tw, K), "residual" and "sent"
+        (T, C, Hr, Wr)."""
+        t, g = self.plan.tiling, self.plan.tiling.geometry
+        number = ("membrane", "drive", "residual", "sent").index(which)
+        shape = (t.count, *t.block, g.kernels) if number < 2 else (t.count, g.channels, *t.region)
+        return np.ctypeslib.as_array(self._lib.sim_memory(self._sim, number), shape)
+
+    def events(self, tile: int) -> IntArray:
+        """Code events (k, i, j, dy) of the tile since its last step; valid in the callback."""
+        return self._list(4, 4, tile)
+
+    def pixels(self, tile: int) -> IntArray:
+        """Residual events (c, y, x, dr) of the tile since its last step; valid in the callback."""
+        return self._list(5, 4, tile)
+
+    def load_weights(self, beats: IntArray, handshakes: Handshakes | None = None) -> int:
+        """Send the weight stream; returns the beats that were accepted (fewer if the machine stopped taking them)."""
+        h, data = handshakes or Handshakes(), np.ascontiguousarray(beats, np.int64)
+        taken = self._lib.sim_weights(self._sim, data.ctypes.data, len(data), h.seed, h.stall_weights, 16 * len(data) + 1000)
+        return int(taken)
+
+    def frame(self, change: IntArray, steps: int, *, warm: bool = False, handshakes: Handshakes | None = None,
+              limit: int = 1 << 40, abandon: int = -1, step_done: Callable[[int, int], bool] | None = None) -> Observed:
+        """Run one frame.
+
+        Args:
+            change: dx in stream order (raster, channels innermost), one value a beat.
+            limit: give up after so many clocks. abandon: stop on purpose after so many clocks (-1: never).
+            step_done: called with (tile, step) when a tile ends a step; True stops the run.
+        """
+        h, data = handshakes or Handshakes(), np.ascontiguousarray(change, np.int64)
+        failure: list[BaseException] = []
+
+        def done(tile: int, step: int) -> int:
+            try:
+                return int(step_done(tile, step)) if step_done else 0
+            except BaseException as error:  # must not cross the C frames: raised again below
+                failure.append(error)
+                return 1
+
+        callback = self._callback(done)
+        status = self._lib.sim_frame(self._sim, int(warm), steps, data.ctypes.data, len(data), h.seed, h.stall_in, h.stall_out,
+                                     limit, abandon, callback)
+        if failure:
+            raise failure[0]
+        beats = self._list(1, 8)
+        closed = len(beats) > 0 and bool(beats[-1, 4])
+        return Observed(
+            status, beats[: len(beats) - closed, :4], beats[-1] if closed else np.zeros(0, np.int64), beats[:, 7],
+            self._list(0, 3), self._list(2, 1), self._list(3, 1).astype(bool),
+            int(self._lib.sim_number(self._sim, 2)), self._lib.sim_error(self._sim).decode())
+
+
+def build(plan: Plan, sources: Sequence[Path], *, trace: bool = False, optimize: int = 1, jobs: int = 1) -> Path:
+    """Compile a mesh's Verilog and its harness; cached by content.
+
+    Raises:
+        ToolError: Verilator or the compiler refused it.
+    """
+    return build_shared(list(sources), TOP, source(plan), options=Options(optimize=optimize, trace=trace, jobs=jobs))

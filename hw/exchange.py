@@ -1,0 +1,147 @@
+"""Exchange: a step's code events go out and come in by rounds, without a global wire and without deadlock.
+
+A round is at most ``link_depth`` events of a tile and a token. A tile fills its own store and its neighbours' links without
+ever waiting for room, because it begins a round only when all of these were consumed. Then it scatters its own events and each
+neighbour's, in fixed order, each up to its token, and says so. Whoever was not ``last`` makes another round.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..sim.plan import Plan
+from ..sim.tiling import DIRECTIONS
+from .link import Link
+from .scatter import PatchEventLayout
+from .update import EventLayout
+
+LINKS = len(DIRECTIONS)
+
+
+class LinkOutLayout(data.StructLayout):
+    """What a tile shows all its neighbours: one event for those in ``send``, or a token for all."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__({"send": unsigned(LINKS), "event": EventLayout(plan), "token": unsigned(1), "last": unsigned(1)})
+
+
+class LinkInLayout(data.StructLayout):
+    """What a tile sees of one neighbour."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__({"valid": unsigned(1), "event": EventLayout(plan), "token": unsigned(1), "last": unsigned(1)})
+
+
+class Exchange(wiring.Component):
+    """Stores, links, tokens and the order of sources of one tile.
+
+    Members:
+        present: In(8), which neighbours exist.
+        step: In(1), a new step begins: nobody is last.
+        event, push: In, a change leaves update: to the own store and the links it touches.
+        full: Out(1), the own store holds ``link_depth`` events.
+        close, last: In(1), the round ends in this cycle.
+        begin: In(1), scatter all sources from the next cycle on.
+        patch, patch_valid, patch_ready: Out, the events to scatter, source by source. scatter_idle: In(1).
+        finished: Out(1), the round is over in this cycle. all_last: Out(1), so is the step's exchange.
+        may_start: Out(1), nothing of the round before is unread anywhere.
+        self_last: Out(1), this tile has sent its last token of the step.
+        out, consumed: registered outputs to the neighbours. in_0..in_7, acknowledged: registers of the neighbours.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        super().__init__({
+            "present": In(LINKS), "step": In(1), "event": In(EventLayout(plan)), "push": In(1), "full": Out(1),
+            "close": In(1), "last": In(1), "begin": In(1),
+            "patch": Out(PatchEventLayout(plan)), "patch_valid": Out(1), "patch_ready": In(1), "scatter_idle": In(1),
+            "finished": Out(1), "all_last": Out(1), "may_start": Out(1), "self_last": Out(1),
+            "out": Out(LinkOutLayout(plan)), "consumed": Out(LINKS), "acknowledged": In(LINKS),
+            **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, t = self.plan, self.plan.tiling
+        (th, tw), reach = t.block, t.geometry.reach
+        own = Link(plan)
+        links = [Link(plan) for _ in range(LINKS)]
+        m.submodules.own = own
+        for b, link in enumerate(links):
+            m.submodules[f"link{b}"] = link
+
+        # out: an event goes to every neighbour whose region its patch touches
+        rows = {-1: self.event.i < reach, 0: 1, 1: self.event.i >= th - reach}
+        columns = {-1: self.event.j < reach, 0: 1, 1: self.event.j >= tw - reach}
+        touched = Cat(*[rows[di] & columns[dj] for di, dj in DIRECTIONS])
+        m.d.comb += [
+            own.push.eq(self.push), own.event.eq(self.event), self.full.eq(own.count == plan.link_depth),
+            own.token.eq(self.close), own.last.eq(self.last),
+        ]
+        m.d.sync += [
+            self.out.send.eq(Mux(self.push, touched & self.present, 0)), self.out.event.eq(self.event),
+            self.out.token.eq(self.close), self.out.last.eq(self.last),
+        ]
+        outstanding, seen_last = Signal(LINKS), Signal(LINKS)
+        m.d.sync += outstanding.eq((outstanding | Mux(self.close, self.present, 0)) & ~self.acknowledged)
+        m.d.comb += self.may_start.eq(outstanding == 0)
+        with m.If(self.close):
+            m.d.sync += self.self_last.eq(self.last)
+
+        # in
+        for b, link in enumerate(links):
+            bus = getattr(self, f"in_{b}")
+            m.d.comb += [link.push.eq(bus.valid), link.event.eq(bus.event), link.token.eq(bus.token), link.last.eq(bus.last)]
+
+        # sources in order: 0 is the own store, 1 + b is link b
+        source, working, feeding = Signal(range(LINKS + 1)), Signal(), Signal()
+        stores = [own, *links]
+        skip = Array([0, *[~self.present[b] | seen_last[b] for b in range(LINKS)]])[source]
+        arrived = Array([1, *[link.closed for link in links]])[source]
+        nothing = Array([store.count == 0 for store in stores])[source]
+        exhausted = Array([store.empty for store in stores])[source]
+        head = Signal(EventLayout(plan))
+        row_shift, column_shift = Signal(range(-max(th, 1), th + 1)), Signal(range(-max(tw, 1), tw + 1))
+        with m.Switch(source):
+            for n, store in enumerate(stores):
+                di, dj = (0, 0) if n == 0 else DIRECTIONS[n - 1]
+                with m.Case(n):
+                    m.d.comb += [head.eq(store.head), row_shift.eq(di * th), column_shift.eq(dj * tw)]
+        m.d.comb += [
+            self.patch.k.eq(head.k), self.patch.dy.eq(head.dy),
+            self.patch.row.eq(head.i + row_shift + reach), self.patch.column.eq(head.j + column_shift + reach),
+            self.patch_valid.eq(feeding & ~exhausted),
+        ]
+        done = Signal()  # the source is finished in this cycle
+        with m.If(working & ~feeding):
+            with m.If(skip | (arrived & nothing)):
+                m.d.comb += done.eq(1)
+            with m.Elif(arrived):
+                m.d.sync += feeding.eq(1)
+        with m.If(feeding & exhausted & self.scatter_idle):
+            m.d.comb += done.eq(1)
+            m.d.sync += feeding.eq(0)
+        for n, store in enumerate(stores):
+            chosen = source == n
+            m.d.comb += store.next.eq(chosen & self.patch_valid & self.patch_ready)
+            # a source that was skipped has nothing to forget: its next events may already be arriving
+            m.d.comb += store.clear.eq(chosen & done & ~skip)
+        for b in range(LINKS):
+            m.d.sync += self.consumed[b].eq((source == b + 1) & done & ~skip)
+            with m.If((source == b + 1) & done & ~skip):
+                m.d.sync += seen_last[b].eq(links[b].closed_last)
+        with m.If(self.begin):
+            m.d.sync += [working.eq(1), source.eq(0)]
+        with m.Elif(done):
+            m.d.sync += source.eq(source + 1)
+            with m.If(source == LINKS):
+                m.d.sync += working.eq(0)
+        m.d.comb += [
+            self.finished.eq(done & (source == LINKS)),
+            self.all_last.eq(self.self_last & (
+                (seen_last | ~self.present | Cat(*[(source == b + 1) & done & ~skip & links[b].closed_last
+                                                   for b in range(LINKS)])).all())),
+        ]
+        with m.If(self.step):
+            m.d.sync += [seen_last.eq(0), self.self_last.eq(0)]
+        return m

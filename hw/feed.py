@@ -1,0 +1,208 @@
+"""Feed: commands, weights and pixels reach every tile along one registered row-then-column chain, without back-pressure.
+
+The front accepts them only when every tile can take them, so the chain never stalls: tile (r, c) sees each beat r + c + 1
+clocks after the front's register.
+"""
+
+from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..sim.plan import Plan
+from ..sim.tiling import bits
+from ..sim.timing import CLEAR_MARGIN
+from .datapath import IssueLayout, operand_width
+from .drain import CodeLayout
+from .memory import Table
+
+
+class FeedKind(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What a beat of the chain carries."""
+
+    NONE = 0
+    WEIGHT = 1
+    BEGIN = 2
+    PIXEL = 3
+
+
+class FeedLayout(data.StructLayout):
+    """One beat of the chain. ``mark``: first weight of a load, last value of a frame, or a warm begin."""
+
+    def __init__(self, plan: Plan) -> None:
+        g = plan.tiling.geometry
+        super().__init__({
+            "kind": FeedKind, "mark": unsigned(1), "value": signed(max(plan.weight.width, plan.input_change_width)),
+            "steps": unsigned(plan.steps_width),
+            "c": unsigned(bits(g.channels)), "y": unsigned(bits(g.image[0])), "x": unsigned(bits(g.image[1])),
+        })
+
+
+class CommandLayout(data.StructLayout):
+    """Begin a frame: ``warm`` keeps the state of the frame before (the pixels are then changes), ``steps`` updates."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__({"warm": unsigned(1), "steps": unsigned(plan.steps_width)})
+
+
+class WeightLayoutBeat(data.StructLayout):
+    """One weight of the load stream; ``first`` restarts the load at the first word."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__({"value": signed(plan.weight.width), "first": unsigned(1)})
+
+
+def origin_shapes(plan: Plan) -> dict[str, Shape]:
+    """Shapes of the image coordinates of a region's first pixel; both may be negative."""
+    g = plan.tiling.geometry
+    return {"y_origin": signed(bits(g.image[0]) + 1), "x_origin": signed(bits(g.image[1]) + 1)}
+
+
+class Front(wiring.Component):
+    """The machine's entrance and exit.
+
+    Members:
+        command, pixels, weights: In streams; codes: Out stream.
+        feed: Out, the register at the head of the chain. exit: In stream, the closing end of the drain chain.
+        busy: Out(1), a frame is in the machine. dirty: Out(1), the state does not belong to the weights (after reset or a
+        weight load): a warm frame is then refused with a closing word that says so.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        codes = stream.Signature(CodeLayout(plan))
+        super().__init__({
+            "command": In(stream.Signature(CommandLayout(plan))),
+            "pixels": In(stream.Signature(signed(plan.input_change_width))),
+            "weights": In(stream.Signature(WeightLayoutBeat(plan))),
+            "codes": Out(codes), "exit": In(codes), "feed": Out(FeedLayout(plan)), "busy": Out(1), "dirty": Out(1, init=1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, g = self.plan, self.plan.tiling.geometry
+        height, width = g.image
+        wait = Signal(range(plan.tiling.clear_cycles + CLEAR_MARGIN + 1))
+        c, y, x = Signal(bits(g.channels)), Signal(bits(height)), Signal(bits(width))
+        m.d.sync += self.feed.kind.eq(FeedKind.NONE)
+        m.d.comb += [self.codes.payload.eq(self.exit.payload)]
+        with m.FSM() as fsm:
+            with m.State("IDLE"):
+                m.d.comb += [self.weights.ready.eq(1), self.command.ready.eq(~self.weights.valid)]
+                with m.If(self.weights.valid):
+                    m.d.sync += [
+                        self.feed.kind.eq(FeedKind.WEIGHT), self.feed.mark.eq(self.weights.payload.first),
+                        self.feed.value.eq(self.weights.payload.value), self.dirty.eq(1),
+                    ]
+                with m.Elif(self.command.valid):
+                    with m.If(self.command.payload.warm & self.dirty):
+                        m.next = "REFUSE"
+                    with m.Else():
+                        m.d.sync += [
+                            self.feed.kind.eq(FeedKind.BEGIN), self.feed.mark.eq(self.command.payload.warm),
+                            self.feed.steps.eq(self.command.payload.steps), self.dirty.eq(0),
+                            c.eq(0), y.eq(0), x.eq(0),
+                            wait.eq(Mux(self.command.payload.warm, 0, plan.tiling.clear_cycles + CLEAR_MARGIN)),
+                        ]
+                        m.next = "CLEAR"
+            with m.State("CLEAR"):
+                m.d.sync += wait.eq(wait - 1)
+                with m.If(wait == 0):
+                    m.next = "PIXELS"
+            with m.State("PIXELS"):
+                m.d.comb += self.pixels.ready.eq(1)
+                with m.If(self.pixels.valid):
+                    m.d.sync += [
+                        self.feed.kind.eq(FeedKind.PIXEL), self.feed.value.eq(self.pixels.payload), self.feed.mark.eq(0),
+                        self.feed.c.eq(c), self.feed.y.eq(y), self.feed.x.eq(x), c.eq(c + 1),
+                    ]
+                    with m.If(c == g.channels - 1):
+                        m.d.sync += [c.eq(0), x.eq(x + 1)]
+                        with m.If(x == width - 1):
+                            m.d.sync += [x.eq(0), y.eq(y + 1)]
+                            with m.If(y == height - 1):
+                                m.d.sync += self.feed.mark.eq(1)
+                                m.next = "RUN"
+            with m.State("RUN"):
+                m.d.comb += [self.codes.valid.eq(self.exit.valid), self.exit.ready.eq(self.codes.ready)]
+                with m.If(self.exit.valid & self.codes.ready & self.exit.payload.last):
+                    m.next = "IDLE"
+            with m.State("REFUSE"):
+                m.d.comb += [
+                    self.codes.valid.eq(1), self.codes.payload.eq(0),
+                    self.codes.payload.last.eq(1), self.codes.payload.refused.eq(1),
+                ]
+                with m.If(self.codes.ready):
+                    m.next = "IDLE"
+            m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
+        return m
+
+
+class Intake(wiring.Component):
+    """A tile's place in the chain, its weight loader, and pixels as a scatter of one pixel each.
+
+    Members:
+        feed: In, the register of the tile (or front) before. out: Out, this tile's register.
+        y_origin, x_origin: In, image coordinates of the region's first pixel.
+        begin, warm, steps: Out, a frame begins (this tile's register holds the command in this cycle).
+        issue: Out, to the lanes. last: Out(1), the last pixel of the frame is issued in this cycle.
+        weight_en, weight_addr, weight_data: Out, the write port of the weight memory.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        w = plan.layout
+        super().__init__({
+            "feed": In(FeedLayout(plan)), "out": Out(FeedLayout(plan)),
+            **{name: In(shape) for name, shape in origin_shapes(plan).items()},
+            "begin": Out(1), "warm": Out(1), "steps": Out(plan.steps_width),
+            "issue": Out(IssueLayout(plan)), "last": Out(1),
+            "weight_en": Out(w.lanes), "weight_addr": Out(bits(w.depth)), "weight_data": Out(plan.weight.width),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, t, w = self.plan, self.plan.tiling, self.plan.layout
+        here = self.out
+        m.d.sync += here.eq(self.feed)
+        m.d.comb += [
+            self.begin.eq(here.kind == FeedKind.BEGIN), self.warm.eq(here.mark), self.steps.eq(here.steps),
+        ]
+
+        # weights: one lane a beat, word by word
+        address, lane = Signal(bits(w.depth)), Signal(w.lanes, init=1)
+        is_weight = here.kind == FeedKind.WEIGHT
+        restart = is_weight & here.mark
+        lane_now = Mux(restart, 1, lane)
+        address_now = Mux(restart, 0, address)
+        m.d.comb += [
+            self.weight_en.eq(Mux(is_weight, lane_now, 0)), self.weight_addr.eq(address_now),
+            self.weight_data.eq(here.value),
+        ]
+        with m.If(is_weight):
+            m.d.sync += lane.eq(lane_now.rotate_left(1) if w.lanes > 1 else 1)
+            m.d.sync += address.eq(Mux(lane_now[-1], address_now + 1, address_now))
+
+        # pixels: into region coordinates, then one lane of one row of banks
+        (hr, wr), lanes = t.region, t.scatter_lanes
+        y, x = Signal(signed(len(self.y_origin) + 1)), Signal(signed(len(self.x_origin) + 1))
+        m.d.comb += [y.eq(here.y - self.y_origin), x.eq(here.x - self.x_origin)]
+        inside, last, c = Signal(), Signal(), Signal.like(here.c)
+        row, column, change = Signal(bits(hr)), Signal(bits(wr)), Signal(signed(plan.input_change_width))
+        m.d.sync += [
+            inside.eq((here.kind == FeedKind.PIXEL) & (y >= 0) & (y < hr) & (x >= 0) & (x < wr)),
+            last.eq((here.kind == FeedKind.PIXEL) & here.mark),
+            c.eq(here.c), row.eq(y), column.eq(x), change.eq(here.value),
+        ]
+        m.submodules.rows = rows = Table({"r_row": [n * t.residual_words_per_row for n in range(hr)]})
+        m.submodules.channels = channels = Table(
+            {"r_channel": [n * hr * t.residual_words_per_row for n in range(t.geometry.channels)]})
+        lane_bits = lanes.bit_length() - 1
+        r_addr, operand = Signal(bits(t.residual_depth)), Signal(signed(operand_width(plan)))
+        m.d.comb += [
+            rows.index.eq(row), channels.index.eq(c), operand.eq((-change) << plan.input_extra_shift),
+            r_addr.eq(rows.r_row + channels.r_channel + (column >> lane_bits)),
+            self.last.eq(last), self.issue.scatter.eq(inside), self.issue.constant.eq(inside),
+            self.issue.operand.eq(operand), self.issue.r_addr.eq(r_addr.replicate(t.residual_banks)),
+            self.issue.r_en.eq(1 << column[:lane_bits] if lane_bits else 1),
+        ]
+        return m

@@ -1,0 +1,51 @@
+"""Link: the store of one source of code events, filled in rounds of at most ``link_depth`` events closed by a token.
+
+Each tile has one for itself and one for each neighbour. It is filled completely, read completely and then emptied at once, so
+it is a memory with a count and not a queue: a neighbour begins its next round only when this one was consumed.
+"""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..sim.plan import Plan
+from .update import EventLayout
+
+
+class Link(wiring.Component):
+    """Store of up to ``depth`` events and a token.
+
+    Members:
+        push, event: In, one event a cycle; there is always room (the protocol counts).
+        token, last: In(1), the round is complete; ``last`` when the sender's sheet is done for this step.
+        count: Out, events here. closed, closed_last: Out(1), the token is here, and what it said.
+        next: In(1), go on to the next event. head: Out, the event to read; ``empty`` when all were read.
+        clear: In(1), consumed: forget everything.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.layout, self.depth = EventLayout(plan), plan.link_depth
+        super().__init__({
+            "push": In(1), "event": In(self.layout), "token": In(1), "last": In(1),
+            "count": Out(range(self.depth + 1)), "closed": Out(1), "closed_last": Out(1),
+            "next": In(1), "head": Out(self.layout), "empty": Out(1), "clear": In(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.store = store = memory.Memory(shape=self.layout, depth=self.depth, init=[])
+        write, read = store.write_port(), store.read_port(domain="comb")
+        at = Signal(range(self.depth + 1))
+        m.d.comb += [
+            write.en.eq(self.push), write.addr.eq(self.count), write.data.eq(self.event),
+            read.addr.eq(at), self.head.eq(read.data), self.empty.eq(at == self.count),
+        ]
+        with m.If(self.push):
+            m.d.sync += self.count.eq(self.count + 1)
+        with m.If(self.token):
+            m.d.sync += [self.closed.eq(1), self.closed_last.eq(self.last)]
+        with m.If(self.next):
+            m.d.sync += at.eq(at + 1)
+        with m.If(self.clear):
+            m.d.sync += [self.count.eq(0), at.eq(0), self.closed.eq(0), self.closed_last.eq(0)]
+        return m

@@ -1,0 +1,64 @@
+"""Number formats in gates: rounding, overflow and the transfer function, equal to ``sim/fixed.py`` bit for bit."""
+
+from amaranth.hdl import Cat, Const, Mux, Shape, Value, signed, unsigned
+
+from ..sim.fixed import Format
+
+
+def shape_of(fmt: Format) -> Shape:
+    """The Amaranth shape of a format's integers."""
+    return signed(fmt.width) if fmt.signed else unsigned(fmt.width)
+
+
+def lane(word: Value, index: int, width: int) -> Value:
+    """Lane ``index`` of a word of equal lanes, as a signed number."""
+    return word[index * width : (index + 1) * width].as_signed()
+
+
+def signed_value(value: Value) -> Value:
+    """The same number as a signed value (one bit wider where it was unsigned)."""
+    return value if value.shape().signed else Cat(value, Const(0, 1)).as_signed()
+
+
+def round_shift(value: Value, shift: int, rounding: str) -> Value:
+    """``value / 2^shift`` rounded to an integer; a shift of 0 or less is exact. ``value`` must be signed."""
+    if shift <= 0:
+        return (value << -shift) if shift else value
+    down = value >> shift  # arithmetic: floor
+    if rounding == "floor":
+        return down
+    if rounding == "half_up":
+        return (value + (1 << (shift - 1))) >> shift
+    half, rest = value[shift - 1], value[: shift - 1].any() if shift > 1 else Const(0, 1)
+    if rounding == "half_even":
+        return down + (half & (rest | down[0]))
+    if rounding == "toward_zero":
+        return down + (value[-1] & (half | rest))
+    raise ValueError(f"unknown rounding {rounding!r}")
+
+
+def overflows(value: Value, fmt: Format) -> Value:
+    """High when the signed ``value`` is outside the format's range."""
+    return (value > fmt.high) | (value < fmt.low)
+
+
+def fit(value: Value, fmt: Format) -> Value:
+    """The format's overflow rule applied to a signed value; the result has exactly the format's width."""
+    if fmt.overflow == "wrap":
+        low = Cat(value, value[-1].replicate(max(0, fmt.width - len(value))))[: fmt.width]
+        return low.as_signed() if fmt.signed else low
+    clipped = Mux(value > fmt.high, fmt.high, Mux(value < fmt.low, fmt.low, value))[: fmt.width]
+    return clipped.as_signed() if fmt.signed else clipped
+
+
+def transfer(u: Value, *, threshold_q: int, membrane: Format, code: Format, soft: bool, two_sided: bool) -> Value:
+    """``y = T(u)`` of the arithmetic: the code of a membrane, as a signed value.
+
+    Hard: u where ``u >= threshold``, else 0; soft: ``u - threshold``. Two-sided: odd in u, rounding the magnitude.
+    """
+    magnitude = Mux(u < 0, -u, u) if two_sided else u
+    passed = magnitude >= threshold_q
+    kept = magnitude - threshold_q if soft else magnitude
+    rounded = round_shift(kept, membrane.frac - code.frac, code.rounding)
+    value = Mux(u < 0, -rounded, rounded) if two_sided else rounded
+    return signed_value(Mux(passed, fit(value, code), 0))

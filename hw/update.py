@@ -1,0 +1,201 @@
+"""Update: the membranes of one V1 position a cycle, K lanes; changed codes leave one a cycle.
+
+    address | memory | register | T(u), D - u | sum | round | saturate | T(u') | compare, serialise
+
+The drain is the same pass with the old code taken as 0 and u left alone: it emits every code that is not 0.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..sim.plan import Plan
+from ..sim.tiling import bits
+from .memory import delayed
+from .shapes import fit, lane, overflows, round_shift, transfer
+
+
+class EventLayout(data.StructLayout):
+    """A code event: kernel, position in the tile that made it, change of the code."""
+
+    def __init__(self, plan: Plan) -> None:
+        t = plan.tiling
+        super().__init__({
+            "k": unsigned(bits(t.geometry.kernels)), "i": unsigned(bits(t.block[0])), "j": unsigned(bits(t.block[1])),
+            "dy": signed(plan.code_change_width),
+        })
+
+
+class Serialiser(wiring.Component):
+    """One word of lanes in, its marked lanes out, lowest first, one a cycle; an unmarked word passes in one cycle.
+
+    Members:
+        load: In(1), take ``mask`` and ``values`` now (only while ``free``).
+        index, value: Out, the lane that leaves in this cycle, while ``valid``.
+        accept: In(1), the lane was taken.
+        free: Out(1), the word leaves (or none is here): a new one may be loaded.
+        ``occupied`` is high while a word is here, marked or not.
+    """
+
+    def __init__(self, *, lanes: int, width: int) -> None:
+        self.lanes, self.width = lanes, width
+        super().__init__({
+            "load": In(1), "present": In(1), "mask": In(lanes), "values": In(lanes * width),
+            "index": Out(bits(lanes)), "value": Out(signed(width)), "valid": Out(1), "accept": In(1),
+            "occupied": Out(1), "free": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        mask, values = Signal(self.lanes), Signal(self.lanes * self.width)
+        more = Signal()  # a second lane is marked: computed before the register, so that it is not on the freeze path
+        rest = Signal(self.lanes)
+        m.d.comb += [
+            self.valid.eq(self.occupied & mask.any()),
+            rest.eq(mask & (mask - 1)),
+            self.free.eq(~self.occupied | ~self.valid | (self.accept & ~more)),
+        ]
+        for n in reversed(range(self.lanes)):
+            with m.If(mask[n]):
+                m.d.comb += [self.index.eq(n), self.value.eq(lane(values, n, self.width))]
+        with m.If(self.free):
+            with m.If(self.load):
+                m.d.sync += [self.occupied.eq(self.present), mask.eq(self.mask), values.eq(self.values),
+                             more.eq((self.mask & (self.mask - 1)).any())]
+        with m.Elif(self.accept):
+            m.d.sync += [mask.eq(rest), more.eq((rest & (rest - 1)).any())]
+        return m
+
+
+class Update(wiring.Component):
+    """The update pipeline of one tile.
+
+    Members:
+        start: In(1), forget what is in the pipeline and begin at the first position (in the clock before ``run``).
+        run: In(1), the tile is in update or drain; the pipeline stands still otherwise.
+        drain: In(1), emit codes instead of changes.
+        shift: In, which entry of the design's step-shift schedule.
+        u_*, d_*: memory ports; the read enables are low while the pipeline stands, so that the outputs hold.
+        event, event_valid, event_accept: the change (or code) that leaves.
+        full: In(1), no event can be taken: the pipeline freezes on the next one.
+        done: Out(1), the last position leaves in this cycle.
+        saturated: Out(1), a membrane that is written in this cycle left its range.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        t = plan.tiling
+        super().__init__({
+            "start": In(1), "run": In(1), "drain": In(1), "shift": In(bits(len(plan.shifts))),
+            "u_read_en": Out(1), "u_read_addr": Out(bits(t.positions)),
+            "u_read_data": In(t.geometry.kernels * plan.membrane.width),
+            "u_write_en": Out(1), "u_write_addr": Out(bits(t.positions)),
+            "u_write_data": Out(t.geometry.kernels * plan.membrane.width),
+            "d_read_en": Out(1), "d_read_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
+            "d_read_data": In(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
+            "event": Out(EventLayout(plan)), "event_valid": Out(1), "event_accept": In(1),
+            "done": Out(1), "saturated": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, t = self.plan, self.plan.tiling
+        kernels, (th, tw), ppc = t.geometry.kernels, t.block, t.positions_per_cycle
+        wu, wd, change = plan.membrane.width, plan.drive_width, plan.code_change_width
+        fd, fy, fu = plan.weight.frac + plan.residual.frac, plan.code.frac, plan.membrane.frac
+        common = max(fd, fy, fu)
+
+        m.submodules.serialiser = out = Serialiser(lanes=kernels, width=change)
+        advance = Signal()
+        m.d.comb += advance.eq(self.run & out.free)
+
+        # address: positions in raster order; the word of D is its row's and column's, the bank its column's low bits
+        position, i, j = Signal(bits(t.positions)), Signal(bits(th)), Signal(bits(tw))
+        d_row, left = Signal(bits(t.drive_depth)), Signal()
+        bank_bits = ppc.bit_length() - 1
+        d_addr, bank = Signal(bits(t.drive_depth)), Signal(max(1, bank_bits))
+        m.d.comb += [d_addr.eq(d_row + (j >> bank_bits)), bank.eq(j[:bank_bits] if bank_bits else 0)]
+        with m.If(self.start):
+            m.d.sync += [position.eq(0), i.eq(0), j.eq(0), d_row.eq(0), left.eq(1)]
+        with m.Elif(advance & left):
+            m.d.sync += [position.eq(position + 1), j.eq(j + 1)]
+            with m.If(j == tw - 1):
+                m.d.sync += [j.eq(0), i.eq(i + 1), d_row.eq(d_row + t.drive_words_per_row)]
+                with m.If(i == th - 1):
+                    m.d.sync += left.eq(0)
+        m.d.comb += [
+            self.u_read_en.eq(advance), self.u_read_addr.eq(position),
+            self.d_read_en.eq(advance), self.d_read_addr.eq(d_addr.replicate(ppc)),
+        ]
+
+        # which position is where: valid bits and coordinates through the seven stages in front of the serialiser
+        stages = 7
+        valid = Signal(stages)
+        travel = Signal(len(position) + len(i) + len(j))
+        m.d.comb += travel.eq(Cat(position, i, j))
+        tags = [travel] + [Signal(len(travel), name=f"tag_{n}") for n in range(stages)]
+        banks = [bank, Signal(len(bank), name="bank_1")]
+        with m.If(self.start):
+            m.d.sync += valid.eq(0)
+        with m.Elif(advance):
+            m.d.sync += [valid.eq(Cat(left, valid[:-1])), banks[1].eq(banks[0])]
+            m.d.sync += [tags[n + 1].eq(tags[n]) for n in range(stages)]
+
+        def stage(value: Value, name: str) -> Signal:
+            register = Signal(value.shape(), name=name)
+            with m.If(advance):
+                m.d.sync += register.eq(value)
+            return register
+
+        settings = dict(threshold_q=plan.threshold_q, membrane=plan.membrane, code=plan.code,
+                        soft=plan.soft, two_sided=plan.two_sided)
+        new_u, changes, marks, outside = [], [], [], []
+        d_word = Signal(kernels * wd)
+        with m.Switch(banks[1]):
+            for b in range(ppc):
+                with m.Case(b):
+                    m.d.comb += d_word.eq(self.d_read_data[b * kernels * wd : (b + 1) * kernels * wd])
+        for k in range(kernels):
+            u2 = stage(lane(self.u_read_data, k, wu), f"u2_{k}")
+            d2 = stage(lane(d_word, k, wd), f"d2_{k}")
+            y3 = stage(transfer(u2, **settings), f"y3_{k}")
+            e3 = stage((d2 << (common - fd)) - (u2 << (common - fu)), f"e3_{k}")
+            u3 = stage(u2, f"u3_{k}")
+            e4, y4, u4 = stage(e3 + (y3 << (common - fy)), f"e4_{k}"), stage(y3, f"y4_{k}"), stage(u3, f"u4_{k}")
+            rounded = [round_shift(e4, common + s - fu, plan.membrane.rounding) for s in plan.shifts]
+            step: Value = rounded[-1]
+            for n in reversed(range(len(rounded) - 1)):
+                step = Mux(self.shift == n, rounded[n], step)
+            x5, y5, u5 = stage(step, f"x5_{k}"), stage(y4, f"y5_{k}"), stage(u4, f"u5_{k}")
+            total = u5 + x5
+            kept = Mux(self.drain, u5, fit(total, plan.membrane)).as_signed()
+            u6, o6 = stage(kept[:wu].as_signed(), f"u6_{k}"), stage(overflows(total, plan.membrane), f"o6_{k}")
+            y6 = stage(Mux(self.drain, 0, y5), f"y6_{k}")
+            n7, u7, y7 = stage(transfer(u6, **settings), f"n7_{k}"), stage(u6, f"u7_{k}"), stage(y6, f"y7_{k}")
+            o7 = stage(o6, f"o7_{k}")
+            difference = Signal(signed(change), name=f"difference_{k}")
+            m.d.comb += difference.eq(n7 - y7)
+            new_u.append(u7)
+            changes.append(difference)
+            marks.append(difference.any())
+            outside.append(o7)
+
+        last_tag = tags[stages]
+        live = valid[stages - 1]
+        m.d.comb += [
+            out.load.eq(advance), out.present.eq(live), out.mask.eq(Mux(live, Cat(*marks), 0)),
+            out.values.eq(Cat(*changes)),
+            self.u_write_en.eq(advance & live & ~self.drain), self.u_write_addr.eq(last_tag[: len(position)]),
+            self.u_write_data.eq(Cat(*new_u)),
+            self.saturated.eq(self.u_write_en & Cat(*outside).any()),
+        ]
+        here = Signal(len(travel))
+        with m.If(advance):
+            m.d.sync += here.eq(last_tag)
+        m.d.comb += [
+            self.event.k.eq(out.index), self.event.i.eq(here[len(position) : len(position) + len(i)]),
+            self.event.j.eq(here[len(position) + len(i) :]), self.event.dy.eq(out.value),
+            self.event_valid.eq(self.run & out.valid), out.accept.eq(self.run & self.event_accept),
+            self.done.eq(advance & out.occupied & ~valid.any() & ~left),
+        ]
+        return m

@@ -1,0 +1,1 @@
+"""The fixed-point dataflow machine: bits, cycles, events, tiles and costs. Imports golden and nothing above."""
