@@ -54,7 +54,8 @@ class WeightLayoutBeat(data.StructLayout):
 def origin_shapes(plan: Plan) -> dict[str, Shape]:
     """Shapes of the image coordinates of a region's first pixel; both may be negative."""
     g = plan.tiling.geometry
-    return {"y_origin": signed(bits(g.image[0]) + 1), "x_origin": signed(bits(g.image[1]) + 1)}
+    return {f"{axis}_origin": signed(max(bits(size), bits(g.margin + 1)) + 1)
+            for axis, size in zip("yx", g.image, strict=True)}
 
 
 class Front(wiring.Component):

@@ -66,6 +66,37 @@ def cpp_name(port: str) -> str:
     return port.replace("__", "___05F")
 
 
+@dataclass(frozen=True)
+class Model:
+    """Verilog that becomes one C++ class called `prefix`, with top module `top`; further arguments for Verilator."""
+
+    prefix: str
+    top: str
+    sources: tuple[Path, ...]
+    verilator: tuple[str, ...] = ()
+    public: tuple[tuple[str, str], ...] = ()
+
+
+def build_models(models: Sequence[Model], harness_cpp: str, *, options: Options | None = None) -> Path:
+    """Several models and one harness in one shared library: the parts of a machine, each compiled once however often
+    the harness instantiates it. As `build_shared`, which see; the harness includes "<prefix>.h" of each.
+    """
+    chosen = options or Options()
+
+    def build(place: Path) -> None:
+        units: list[Path] = []
+        for model in models:
+            arguments = [*chosen.verilator, *model.verilator, *(["--trace-vcd"] if chosen.trace else [])]
+            units += _translate(
+                model.sources, model.top, place, chosen, arguments, public=(*chosen.public, *model.public),
+                prefix=model.prefix)  # fmt: skip
+        _finish(place, units, harness_cpp, chosen)
+
+    names = " ".join(f"{model.prefix}={model.top}({model.verilator}{model.public})" for model in models)
+    sources = [source for model in models for source in model.sources]
+    return _cached(_key("models", sources, names, chosen, harness_cpp), "design.so", build)
+
+
 def build_shared(
     sources: Sequence[Path], top: str, harness_cpp: str, *, out_dir: Path | None = None, options: Options | None = None
 ) -> Path:
@@ -86,16 +117,7 @@ def build_shared(
     def build(place: Path) -> None:
         arguments = [*chosen.verilator, *(["--trace-vcd"] if chosen.trace else [])]
         units = _translate(sources, top, place, chosen, arguments, public=chosen.public)
-        (place / "harness.cpp").write_text(harness_cpp)
-        objects = [
-            "verilated.o",
-            "verilated_threads.o",
-            "in_library.o",
-            *(["verilated_vcd_c.o"] if chosen.trace else []),
-        ]
-        _compile(
-            [*units, place / "harness.cpp"], place / "design.so", place, chosen, objects, ["-shared", "-Wl,-Bsymbolic"]
-        )
+        _finish(place, units, harness_cpp, chosen)
 
     library = _cached(_key("shared", sources, top, chosen, harness_cpp), "design.so", build)
     if out_dir is None:
@@ -247,22 +269,37 @@ def port_names(sources: Sequence[Path], top: str) -> tuple[str, ...]:
 
 def _translate(
     sources: Sequence[Path], top: str, place: Path, options: Options, arguments: Sequence[str],
-    *, public: Sequence[tuple[str, str]],
+    *, public: Sequence[tuple[str, str]], prefix: str = "Vtop",
 ) -> list[Path]:  # fmt: skip
     """Verilog to C++ in `place`; the C++ files."""
     control: list[str] = []
     if public:
         lines = [f'public_flat_rw -module "{module}" -var "{variable}"' for module, variable in public]
-        (place / "public.vlt").write_text("\n".join(["`verilator_config", *lines, ""]))
-        control = ["public.vlt"]
+        (place / f"{prefix}.vlt").write_text("\n".join(["`verilator_config", *lines, ""]))
+        control = [f"{prefix}.vlt"]
     command = [
-        str(verilator_bin()), "--cc", "--prefix", "Vtop", "--top-module", top, "--Mdir", ".", "-O3", "-fno-inline",
+        str(verilator_bin()), "--cc", "--prefix", prefix, "--top-module", top, "--Mdir", ".", "-O3", "-fno-inline",
         "--timescale", "1ns/1ps", "--x-assign", "fast", "--x-initial", "fast", "-Wno-fatal", "-Wno-lint",
         "--assert" if options.assertions else "--no-assert", *arguments, *control,
         *(str(source.absolute()) for source in sources),
     ]  # fmt: skip
-    (place / "verilator.log").write_text(run_tool(command, cwd=place, tool="verilator"))
-    return sorted(place.glob("Vtop*.cpp"))
+    with (place / "verilator.log").open("a") as log:
+        log.write(run_tool(command, cwd=place, tool="verilator"))
+    return sorted(place.glob(f"{prefix}*.cpp"))
+
+
+def _finish(place: Path, units: Sequence[Path], harness_cpp: str, options: Options) -> None:
+    """Compile translated models and their harness into `design.so`."""
+    (place / "harness.cpp").write_text(harness_cpp)
+    objects = [
+        "verilated.o",
+        "verilated_threads.o",
+        "in_library.o",
+        *(["verilated_vcd_c.o"] if options.trace else []),
+    ]
+    _compile(
+        [*units, place / "harness.cpp"], place / "design.so", place, options, objects, ["-shared", "-Wl,-Bsymbolic"]
+    )
 
 
 def _compile(
@@ -270,23 +307,28 @@ def _compile(
 ) -> None:
     """Compile and link in as many large units as there are jobs."""
     support = runtime(jobs=max(options.jobs, 2))
-    units: list[tuple[int, list[Path]]] = [(0, []) for _ in range(max(1, options.jobs))]
-    for file in sorted(files, key=lambda file: (-file.stat().st_size, file.name)):
-        lightest = min(range(len(units)), key=lambda index: units[index][0])
-        size, members = units[lightest]
-        units[lightest] = (size + file.stat().st_size, [*members, file])
+    by_model: dict[str, list[Path]] = {}  # two models' precompiled headers must not meet in one unit
+    for file in sorted(files):
+        by_model.setdefault(re.split("_|[.]", file.name)[0], []).append(file)
+    units: list[list[Path]] = []
+    for members in by_model.values():
+        # one large model over several cores; several models are as many units anyway
+        shares: list[tuple[int, list[Path]]] = [(0, []) for _ in range(max(1, options.jobs) if len(by_model) <= 2 else 1)]
+        for file in sorted(members, key=lambda file: (-file.stat().st_size, file.name)):
+            lightest = min(range(len(shares)), key=lambda index: shares[index][0])
+            shares[lightest] = (shares[lightest][0] + file.stat().st_size, [*shares[lightest][1], file])
+        units += [files for _, files in shares if files]
     trace = ["-DVM_TRACE=1", "-DVM_TRACE_VCD=1"] if options.trace else ["-DVM_TRACE=0"]
     flags = [f"-O{options.optimize}", *CXX_FLAGS, *trace, f"-I{place}", *include_flags(), *options.compiler]
     names: list[str] = []
-    for index, (_, members) in enumerate(units):
-        if members:
-            names.append(f"unit{index}")
-            (place / f"unit{index}.cpp").write_text("".join(f'#include "{file}"\n' for file in sorted(members)))
+    for index, members in enumerate(units):
+        names.append(f"unit{index}")
+        (place / f"unit{index}.cpp").write_text("".join(f'#include "{file}"\n' for file in sorted(members)))
     ending = [*(str(support / name) for name in objects), *link]
     if len(names) == 1:
         run_tool([*cxx().split(), *flags, f"{names[0]}.cpp", "-o", str(output), *ending], cwd=place, tool="g++")
         return
-    with ThreadPoolExecutor(len(names)) as pool:
+    with ThreadPoolExecutor(max(1, options.jobs)) as pool:
         commands = [[*cxx().split(), *flags, "-c", f"{name}.cpp", "-o", f"{name}.o"] for name in names]
         list(pool.map(lambda command: run_tool(command, cwd=place, tool="g++"), commands))
     run_tool(

@@ -120,6 +120,8 @@ class Run:
     overflow: bool
     warnings: tuple[str, ...]
     compute_seconds: float
+    events_late: int = 0  # code changes in the last WINDOW steps: what the closing word carries
+    saturated_late: bool = False
     link_traffic: IntArray = field(default_factory=lambda: np.zeros((0, 8), np.int64))  # (T, 8) events sent, by link
 
     @cached_property
@@ -185,6 +187,21 @@ class StepView:
     pixels: list[IntArray]
 
 
+@dataclass(frozen=True)
+class _Timeline:
+    """A frame up to its drain."""
+
+    load: int  # cycle of the last pixel
+    drain_begin: IntArray
+    present: list[list[IntArray]]
+    phases: IntArray
+
+    def cycles(self, drained: Drained) -> Cycles:
+        rows = np.concatenate([self.phases, _phase_rows(Phase.IDLE, drained.idle)])
+        rows = rows[np.lexsort((rows[:, 2], rows[:, 0]))]
+        return Cycles(int(drained.cycles[-1]) + 1, self.load, int(self.drain_begin.max()) - 1, rows, drained.cycles)
+
+
 class Machine:
     """The delta machine of one design and dictionary, with the state that a warm frame builds on.
 
@@ -205,8 +222,9 @@ class Machine:
         self._codes = tuple(np.zeros((t.count, th * tw * k), np.int64) for _ in range(5))
         self._serial = np.zeros((t.count, th * tw * k), np.int64)
         self._pixels = tuple(np.zeros((t.count, g.channels * hr * wr), np.int64) for _ in range(5))
-        self._input = np.zeros(g.image_shape, np.int64)
+        self.input = np.zeros(g.image_shape, np.int64)
         self.overflow, self.dirty = False, True
+        self._last: _Timeline | None = None
 
     def frame(self, image: IntArray, steps: int, *, warm: bool = False, ports: Ports | None = None,
               observe: Callable[[StepView], None] | None = None, reference: npt.NDArray[np.float64] | None = None) -> Run:
@@ -238,7 +256,6 @@ class Machine:
         in_window, saturated_late, quiet = 0, 0, 0
         scale = np.linalg.norm(reference if reference is not None else image * plan.input.scale)
         lost = None if reference is None else reference - image * plan.input.scale
-        base = 0
         for n in range(steps):
             before = (int(updates[0]), int(gathers[3]), int(exchanges[4]), int(gathers[0] + exchanges[0]), int(updates[1]))
             log.append(_phase_rows(Phase.GATHER, begin))
@@ -275,11 +292,10 @@ class Machine:
                     [np.stack([p[tile, : pixel_events[tile]] for p in self._pixels[:4]], axis=1)
                      for tile in range(t.count)]))
         self.overflow |= bool(exchanges[3])
-        drained = self._drain(begin, load, ports)
-        log += [_phase_rows(Phase.DRAIN, begin), _phase_rows(Phase.IDLE, drained.idle)]
-        base = time.perf_counter() - started
-        all_phases = np.concatenate(log)
-        all_phases = all_phases[np.lexsort((all_phases[:, 2], all_phases[:, 0]))]
+        present = self._present()
+        drained = drain(t, present, begin, load + 1, ports.codes_ready)
+        self._last = _Timeline(load, begin, present, np.concatenate([*log, _phase_rows(Phase.DRAIN, begin)]))
+        seconds = time.perf_counter() - started
         counts.scatter_macs, counts.scatter_issues, counts.scattered_events = (int(v) for v in exchanges[:3])
         counts.link_events, counts.rounds = int(exchanges[4]), int(exchanges[5])
         counts.gather_macs, counts.gather_issues, counts.gather_pauses = (int(v) for v in gathers[:3])
@@ -292,8 +308,9 @@ class Machine:
             ends)
         return Run(
             plan, image.copy(), self.weights, code_of(membrane, plan), membrane, self._assemble(self.r), counts,
-            Cycles(int(drained.cycles[-1]) + 1, load, int(ends[-1].max()), all_phases, drained.cycles),
-            steps_done, _outcome(in_window, saturated_late, quiet, t.geometry.neurons), self.overflow, (), base, traffic)
+            self._last.cycles(drained),
+            steps_done, _outcome(in_window, saturated_late, quiet, t.geometry.neurons), self.overflow, (), seconds,
+            in_window, saturated_late > 0, traffic)
 
     def _load(self, image: IntArray, warm: bool, ports: Ports, log: list[IntArray]) -> IntArray:
         """Clear (cold) and add the input's change to R; the first gather cycle of each tile."""
@@ -301,9 +318,9 @@ class Machine:
         if not warm:
             for state in (self.u, self.d, self.r, self.s):
                 state[:] = 0
-            self._input[:] = 0
+            self.input[:] = 0
             self.overflow = False
-        change = (image - self._input) << plan.input_shift
+        change = (image - self.input) << plan.input_shift
         half = 1 << (plan.residual_width - 1)
         for tile in range(t.count):
             (y0, x0), (y_low, y_high, x_low, x_high) = t.origin(tile), t.inside(tile)
@@ -311,7 +328,7 @@ class Machine:
             part += change[:, y0 + y_low : y0 + y_high, x0 + x_low : x0 + x_high]
             self.overflow |= bool(((part >= half) | (part < -half)).any())
             part[:] = (part + half) % (2 * half) - half
-        self._input[:] = image
+        self.input[:] = image
         self.dirty = False
         hops = np.array([sum(t.place(n)) for n in range(t.count)], np.int64)
         first_pixel = 2 + (0 if warm else t.clear_cycles + CLEAR_MARGIN)
@@ -322,17 +339,30 @@ class Machine:
         log.append(_phase_rows(Phase.FLUSH, last + 4 + hops))
         return last + 4 + FLUSH_INPUT + hops
 
-    def _drain(self, begin: IntArray, load: int, ports: Ports) -> Drained:
-        """Send the codes out."""
-        t = self.plan.tiling
-        y = code_of(self.u, self.plan)
+    def replay(self, ports: Ports) -> Cycles:
+        """The clock of the last frame again, for other handshakes: the bits and the events are the same.
+
+        The input's stalls move everything after the load by as much; the output's stall the drain alone.
+        """
+        assert self._last is not None, "no frame was run"
+        last = self._last
+        later = 0 if ports.pixels is None else int(ports.pixels[-1]) - last.load
+        moved = last.phases.copy()
+        moved[:, 2] += np.where(np.isin(moved[:, 1], (Phase.CLEAR, Phase.INPUT)), 0, later)
+        timeline = _Timeline(last.load + later, last.drain_begin + later, last.present, moved)
+        return timeline.cycles(drain(self.plan.tiling, last.present, timeline.drain_begin, timeline.load + 1,
+                                     ports.codes_ready))
+
+    def _present(self) -> list[list[IntArray]]:
+        """Per tile and position the (k, y) pairs that are not 0."""
+        y, positions = code_of(self.u, self.plan), self.plan.tiling.positions
         present = []
-        for tile in range(t.count):
-            flat = y[tile].reshape(t.positions, -1)
+        for tile in range(self.plan.tiling.count):
+            flat = y[tile].reshape(positions, -1)
             at, k = np.nonzero(flat)
             pairs = np.stack([k, flat[at, k]], axis=1)
-            present.append(np.split(pairs, np.searchsorted(at, np.arange(1, t.positions))))
-        return drain(t, present, begin, load + 1, ports.codes_ready)
+            present.append(np.split(pairs, np.searchsorted(at, np.arange(1, positions))))
+        return present
 
     def _assemble(self, regions: IntArray) -> IntArray:
         """(C, H, W) from the tiles' own pixels of an array of regions (T, C, Hr, Wr)."""
@@ -401,7 +431,7 @@ def recomputed(plan: Plan, weights: IntArray, image: IntArray, steps: int, *, sk
     trace = Steps(np.array([row[0] for row in rows]), column[0], column[1], column[2], np.zeros(steps, np.int64), column[3],
                   np.zeros((0, 0), np.int64))
     return Run(plan, image.copy(), weights, y, u, r, counts, None, trace, _outcome(late, saturated_late, quiet, g.neurons),
-               overflow, (), time.perf_counter() - started)
+               overflow, (), time.perf_counter() - started, late, saturated_late > 0)
 
 
 def _left_word(r: IntArray, x: IntArray, y: IntArray, weights: IntArray, plan: Plan) -> bool:

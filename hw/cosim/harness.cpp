@@ -1,6 +1,6 @@
 // Driver and monitor of a compiled mesh: moves beats at the ports, keeps a copy of every state memory from the write traces, and
-// calls back whenever a tile ends a step. What is right is decided by the caller. The constants and pointer tables in front of
-// this file are generated from the plan (harness.py).
+// calls back whenever a tile ends a step. What is right is decided by the caller. The constants and the wires between the mesh
+// and its tiles in front of this file are generated from the plan (harness.py).
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -44,8 +44,8 @@ typedef int (*StepDone)(int tile, int step);
 
 struct Sim {
     VerilatedContext context;
-    Vtop top;
-    Pointers p;
+    Vmesh top;                                            // the mesh, with empty sockets for the tiles
+    Vtile* tile[TILES];
     i64 cycle = 0;         // since reset
     std::string error;
     std::vector<i64> u, d, r, s;                          // copies of the memories, all tiles
@@ -58,19 +58,31 @@ struct Sim {
 #if VM_TRACE
     std::unique_ptr<VerilatedVcdC> vcd;
 #endif
-    Sim() : top(&context), p(top), u(TILES * POSITIONS * K), d(TILES * POSITIONS * K), r(TILES * C * HR * WRC),
+    Sim() : top(&context, "striate"), u(TILES * POSITIONS * K), d(TILES * POSITIONS * K), r(TILES * C * HR * WRC),
             s(TILES * C * HR * WRC), events(TILES), pixels(TILES) {
-        for (int t = 0; t < TILES; t++) phase[t] = 0;
+        for (int t = 0; t < TILES; t++) {
+            phase[t] = 0;
+            tile[t] = new Vtile(&context, ("tile" + std::to_string(t)).c_str());
+            tile[t]->rst = 0; tile[t]->clk = 0; tile[t]->eval();
+        }
     }
-    void settle() { top.clk = 0; top.eval();
+    ~Sim() { for (int t = 0; t < TILES; t++) { tile[t]->final(); delete tile[t]; } }
+    // Tile outputs are registers: put them into the sockets, let the mesh's wires settle, and take the tiles' inputs back.
+    void settle() {
+        from_tiles(*top.rootp, tile);
+        top.clk = 0; top.eval();
+        to_tiles(*top.rootp, tile);
 #if VM_TRACE
-        if (vcd) vcd->dump((u64)(2 * cycle));
+        if (vcd) { for (int t = 0; t < TILES; t++) tile[t]->eval(); vcd->dump((u64)(2 * cycle)); }
 #endif
     }
-    void edge() { top.clk = 1; top.eval();
+    void edge() {
+        top.clk = 1; top.eval();
+        for (int t = 0; t < TILES; t++) { tile[t]->rst = top.rst; tile[t]->clk = 1; tile[t]->eval(); }
 #if VM_TRACE
         if (vcd) vcd->dump((u64)(2 * cycle + 1));
 #endif
+        for (int t = 0; t < TILES; t++) { tile[t]->clk = 0; tile[t]->eval(); }
         cycle++;
     }
     void reset(int clocks) {
@@ -84,55 +96,56 @@ struct Sim {
     bool observe(StepDone done) {
         bool stop = false;
         for (int t = 0; t < TILES; t++) {
-            int ph = *p.phase[t];
+            const Vtile& v = *tile[t];
+            int ph = v.trace_phase;
             if (ph != phase[t]) {
                 phase[t] = ph;
                 phases.push_back(t); phases.push_back(ph); phases.push_back(cycle - origin);
             }
-            if (*p.hazard[t]) { hazards++; if (error.empty()) error = "hazard in tile " + std::to_string(t) + " at cycle " + std::to_string(cycle - origin); }
-            if (*p.u_en[t]) {
-                i64* at = &u[((i64)t * POSITIONS + *p.u_addr[t]) * K];
-                for (int k = 0; k < K; k++) at[k] = sbits(*p.u_data[t], k * WU, WU);
+            if (v.trace_hazard) { hazards++; if (error.empty()) error = "hazard in tile " + std::to_string(t) + " at cycle " + std::to_string(cycle - origin); }
+            if (v.trace_u_en) {
+                i64* at = &u[((i64)t * POSITIONS + v.trace_u_addr) * K];
+                for (int k = 0; k < K; k++) at[k] = sbits(v.trace_u_data, k * WU, WU);
             }
-            if (u64 en = *p.d_en[t]) {
+            if (u64 en = v.trace_d_en) {
                 for (int b = 0; b < PPC; b++) {
                     if (!(en >> (b * KG) & ((1ULL << KG) - 1))) continue;
-                    u64 a = bits(*p.d_addr[t], b * DAB, DAB);
+                    u64 a = bits(v.trace_d_addr, b * DAB, DAB);
                     int i = a / DWPR, j = (a % DWPR) * PPC + b;
                     if (i >= TH || j >= TW) continue;
                     i64* at = &d[((i64)t * POSITIONS + i * TW + j) * K];
                     for (int k = 0; k < K; k++)
-                        if (en >> (b * KG + k / PER) & 1) at[k] = sbits(*p.d_data[t], (b * K + k) * WD, WD);
+                        if (en >> (b * KG + k / PER) & 1) at[k] = sbits(v.trace_d_data, (b * K + k) * WD, WD);
                 }
             }
-            if (u64 en = *p.r_en[t]) {
+            if (u64 en = v.trace_r_en) {
                 for (int n = 0; n < SL; n++) {
                     if (!(en >> n & 1)) continue;
-                    u64 a = bits(*p.r_addr[t], n / PAIR * RAB, RAB);
+                    u64 a = bits(v.trace_r_addr, n / PAIR * RAB, RAB);
                     i64 row = a / RWPR; int x = (a % RWPR) * SL + n;
-                    if (row < C * HR && x < WRC) r[((i64)t * C * HR + row) * WRC + x] = sbits(*p.r_data[t], n * WR, WR);
+                    if (row < C * HR && x < WRC) r[((i64)t * C * HR + row) * WRC + x] = sbits(v.trace_r_data, n * WR, WR);
                 }
             }
-            if (u64 en = *p.s_en[t]) {
-                u64 a = *p.s_addr[t];
+            if (u64 en = v.trace_s_en) {
+                u64 a = v.trace_s_addr;
                 i64 row = a / SWPR;
                 for (int n = 0; n < DL; n++) {
                     int x = (a % SWPR) * DL + n;
                     if ((en >> n & 1) && row < C * HR && x < WRC)
-                        s[((i64)t * C * HR + row) * WRC + x] = sbits(*p.s_data[t], n * BR, BR);
+                        s[((i64)t * C * HR + row) * WRC + x] = sbits(v.trace_s_data, n * BR, BR);
                 }
             }
-            if (*p.event[t]) {
-                events[t].insert(events[t].end(), {(i64)*p.event_k[t], (i64)*p.event_i[t], (i64)*p.event_j[t],
-                                                   sbits(*p.event_dy[t], 0, DYW)});
+            if (v.trace_event) {
+                events[t].insert(events[t].end(), {(i64)v.trace_event_k, (i64)v.trace_event_i, (i64)v.trace_event_j,
+                                                   sbits(v.trace_event_dy, 0, DYW)});
             }
-            if (u64 sent = *p.sent[t]) link_events += __builtin_popcountll(sent);
-            if (*p.pixel[t]) {
-                pixels[t].insert(pixels[t].end(), {(i64)*p.pixel_c[t], (i64)*p.pixel_y[t], (i64)*p.pixel_x[t],
-                                                   sbits(*p.pixel_dr[t], 0, DRW)});
+            if (u64 sent = v.trace_sent) link_events += __builtin_popcountll(sent);
+            if (v.trace_pixel) {
+                pixels[t].insert(pixels[t].end(), {(i64)v.trace_pixel_c, (i64)v.trace_pixel_y, (i64)v.trace_pixel_x,
+                                                   sbits(v.trace_pixel_dr, 0, DRW)});
             }
-            if (*p.step_done[t]) {
-                if (done && done(t, (int)*p.step[t] - 1)) stop = true;
+            if (v.trace_step_done) {
+                if (done && done(t, (int)v.trace_step - 1)) stop = true;
                 events[t].clear(); pixels[t].clear();
             }
         }
@@ -155,6 +168,7 @@ int sim_wave(Sim* sim, const char* path) {
     sim->context.traceEverOn(true);
     sim->vcd = std::make_unique<VerilatedVcdC>();
     sim->top.trace(sim->vcd.get(), 99);
+    for (int t = 0; t < TILES; t++) sim->tile[t]->trace(sim->vcd.get(), 99);
     sim->vcd->open(path);
     return sim->vcd->isOpen() ? 0 : -1;
 #else

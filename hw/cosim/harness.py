@@ -1,19 +1,22 @@
 """The compiled mesh as a Python object: build it from Verilog, feed it frames, look at its memories."""
 
 import ctypes
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from amaranth.hdl import Value
+from amaranth.lib.wiring import In
 
 from ...sim.plan import Plan
 from ...sim.tiling import IntArray, bits
-from ..tile import trace_members
-from ..verilated import Options, build_shared, cpp_name
+from ..tile import tile_signature, trace_members
+from ..verilated import Model, Options, build_models, cpp_name
 
-TOP = "striate"
+TOP, TILE = "striate", "striate_tile"
 _PORTS = {
     "COMMAND_VALID": "command__valid", "COMMAND_READY": "command__ready", "COMMAND_PAYLOAD": "command__payload",
     "PIXELS_VALID": "pixels__valid", "PIXELS_READY": "pixels__ready", "PIXELS_PAYLOAD": "pixels__payload",
@@ -24,7 +27,7 @@ _PORTS = {
 
 
 def source(plan: Plan) -> str:
-    """The C++ of the harness for one plan: its constants, a table of pointers to the trace ports, and ``harness.cpp``."""
+    """The C++ of the harness for one plan: its constants, the wires between mesh and tiles, and ``harness.cpp``."""
     t, g = plan.tiling, plan.tiling.geometry
     constants = {
         "TILES": t.count, "K": g.kernels, "C": g.channels, "TH": t.block[0], "TW": t.block[1], "POSITIONS": t.positions,
@@ -36,18 +39,48 @@ def source(plan: Plan) -> str:
         "DRW": plan.residual_change_width, "DXW": plan.input_change_width, "KB": bits(g.kernels), "IB": bits(g.sheet[0]),
         "JB": bits(g.sheet[1]), "YW": plan.code_value_width, "EVW": plan.window_count_width,
     }
-    lines = ['#include "verilated.h"', '#include "Vtop.h"', "#if VM_TRACE", '#include "verilated_vcd_c.h"', "#endif"]
+    lines = ['#include "verilated.h"', '#include "Vtile.h"', '#include "Vmesh.h"', '#include "Vmesh___024root.h"',
+             "#if VM_TRACE", '#include "verilated_vcd_c.h"', "#endif"]
     lines += [f"static const int {name} = {value};" for name, value in constants.items()]
     lines += [f"#define {name} {cpp_name(port)}" for name, port in _PORTS.items()]
-    lines.append("struct Pointers {")
-    names = [name for name in trace_members(plan) if name != "taken"]
-    for name in names:
-        lines.append(f"    decltype(&((Vtop*)0)->{cpp_name(f'trace_0_{name}')}) {name}[{t.count}];")
-    lines.append("    explicit Pointers(Vtop& top) {")
-    for name in names:
-        lines += [f"        {name}[{n}] = &top.{cpp_name(f'trace_{n}_{name}')};" for n in range(t.count)]
-    lines += ["    }", "};"]
+    ports = tile_ports(plan)
+    for name, kinds, arrow in (("from_tiles", "output", "shell.{0} = tile[{1}]->{2};"),
+                               ("to_tiles", "input", "tile[{1}]->{2} = shell.{0};")):
+        lines.append(f"static void {name}(Vmesh___024root& shell, Vtile* const* tile) {{")
+        lines += ["    " + arrow.format(f"{TOP}__DOT__tile{n}__DOT__{cpp_name(port)}", n, cpp_name(port))
+                  for n in range(t.count) for port, (kind, _) in ports.items() if kind == kinds]
+        lines.append("}")
     return "\n".join(lines) + "\n" + (Path(__file__).parent / "harness.cpp").read_text()
+
+
+def tile_ports(plan: Plan) -> dict[str, tuple[str, int]]:
+    """The tile's ports to the mesh: name -> ("input" or "output", width); not clock, reset and traces."""
+    ports = {}
+    signature = tile_signature(plan)
+    for path, member, value in signature.flatten(signature.create()):
+        name = "__".join(str(part) for part in path)
+        if not name.startswith("trace_"):
+            ports[name] = ("input" if member.flow == In else "output", len(Value.cast(value)))
+    return ports
+
+
+def socket(plan: Plan) -> str:
+    """Verilog of a tile that holds no logic: the harness reads its inputs and drives its outputs.
+
+    The mesh is compiled around it once, the tile once, and the harness wires as many tiles as there are into the mesh: a
+    mesh of any size compiles in the time of one tile. It is exact because every output of a tile is a function of its
+    registers alone.
+    """
+    lines = [f"module {TILE} (input clk, input rst"]
+    ports = tile_ports(plan)
+    for name, (kind, width) in ports.items():
+        lines[-1] += ","
+        lines.append(f"  {kind} {'reg ' if kind == 'output' else ''}[{width - 1}:0] {name}")
+    for name, width in trace_members(plan).items():
+        lines[-1] += ","
+        lines.append(f"  output [{width - 1}:0] trace_{name}")
+    lines += [");", *(f"  assign trace_{name} = 0;" for name in trace_members(plan)), "endmodule", ""]
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -200,10 +233,16 @@ class CompiledMesh:
             int(self._lib.sim_number(self._sim, 2)), self._lib.sim_error(self._sim).decode())
 
 
-def build(plan: Plan, sources: Sequence[Path], *, trace: bool = False, optimize: int = 1, jobs: int = 1) -> Path:
-    """Compile a mesh's Verilog and its harness; cached by content.
+def build(plan: Plan, tile: Path, mesh: Path, *, trace: bool = False, optimize: int = 1, jobs: int = 1) -> Path:
+    """Compile the Verilog of a tile and of a mesh with the harness; cached by content.
 
     Raises:
         ToolError: Verilator or the compiler refused it.
     """
-    return build_shared(list(sources), TOP, source(plan), options=Options(optimize=optimize, trace=trace, jobs=jobs))
+    with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
+        place = Path(scratch) / "socket.v"
+        place.write_text(socket(plan))
+        visible = tuple((TILE, port) for port in tile_ports(plan))
+        models = [Model("Vtile", TILE, (tile,)),
+                  Model("Vmesh", TOP, (mesh, place), verilator=("-finline",), public=visible)]
+        return build_models(models, source(plan), options=Options(optimize=optimize, trace=trace, jobs=jobs))

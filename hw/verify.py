@@ -1,0 +1,293 @@
+"""RTL against the machine: every word of every step and the cycle of everything, on Verilator.
+
+The Verilog is compiled once per design and driven by ``cosim/harness.py``; what it must do comes from ``sim/machine.py``. Nothing
+is sampled: all state words of all tiles are compared after every step.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..golden.dictionary import Dictionary
+from ..golden.errors import InputError
+from ..sim.design import Design
+from ..sim.machine import Machine, Ports
+from ..sim.plan import Plan
+from ..sim.tiling import IntArray
+from .cosim.checker import Checker, Divergence, Expected
+from .cosim.harness import CompiledMesh, Handshakes, build
+from .cosim.random_design import RandomDesign, draw
+from .emit import MESH_FILE, TILE_FILE, quantised, verilog
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One thing to do with the machine, in order: load weights, run a frame, or break off in the middle."""
+
+    image: IntArray  # (C, H, W) integers of the input format
+    steps: int
+    warm: bool = False
+    weights: IntArray | None = None  # loaded before the frame
+    reset_after: int = -1  # break off after so many clocks and reset; -1: let it finish
+    handshakes: Handshakes = field(default_factory=Handshakes)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification compared and found. ``passed``: no word and no cycle differs."""
+
+    passed: bool
+    designs: int = 0
+    steps: int = 0
+    words_compared: int = 0
+    mismatches: int = 0
+    cycles_rtl: int = 0
+    cycles_model: int = 0
+    code_events: int = 0
+    residual_events: int = 0
+    link_events: int = 0
+    simulator: str = "verilator"
+    first_divergence: dict[str, Any] | None = None
+    seconds: float = 0.0
+    rtl_seconds: float = 0.0
+    mix: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rtl_cycles_per_second(self) -> float:
+        """Clocks of the compiled model a second, comparison included, compilation not."""
+        return self.cycles_rtl / self.rtl_seconds if self.rtl_seconds else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("passed", "designs", "steps", "words_compared", "mismatches", "cycles_rtl", "cycles_model", "code_events",
+                 "residual_events", "link_events", "simulator", "first_divergence", "rtl_seconds", "mix")
+        return {name: getattr(self, name) for name in names} | {"rtl_cycles_per_second": round(self.rtl_cycles_per_second)}
+
+    def merged(self, other: "Verdict") -> "Verdict":
+        """Both together; the first divergence is this one's if it has one."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in (
+            "designs", "steps", "words_compared", "mismatches", "cycles_rtl", "cycles_model", "code_events",
+            "residual_events", "link_events", "rtl_seconds")}
+        return replace(self, passed=self.passed and other.passed,
+                       first_divergence=self.first_divergence or other.first_divergence, **sums)
+
+
+def verify_frames(plan: Plan, weights: IntArray, frames: Sequence[Frame], tile: Path, mesh: Path, *,
+                  wave: Path | None = None, jobs: int = 1, design: str = "", optimize: int = 1,
+                  progress: Progress | None = None) -> Verdict:
+    """Run frames through the RTL and the machine and compare everything, until the first frame that differs.
+
+    Args:
+        tile, mesh: Verilog files. wave: a VCD of the whole run. design: what to call it in a divergence.
+
+    Raises:
+        ToolError: the Verilog does not build.
+    """
+    started = time.perf_counter()
+    library = build(plan, tile, mesh, trace=wave is not None, jobs=jobs, optimize=optimize)
+    machine, check = Machine(plan, weights), Checker(plan)
+    totals = dict.fromkeys(("cycles_rtl", "cycles_model", "code_events", "residual_events", "link_events"), 0)
+    rtl_seconds = 0.0
+    with CompiledMesh(plan, library, wave=wave) as rtl:
+        loaded = rtl.load_weights(plan.layout.beats(weights), frames[0].handshakes)
+        if loaded != plan.layout.beat_count:
+            check.differ("weight stream: beats accepted", 0, -1, plan.layout.beat_count, loaded)
+        for n, frame in enumerate(frames):
+            if check.mismatches:
+                break
+            check.frame = n
+            if frame.weights is not None:
+                rtl.load_weights(plan.layout.beats(frame.weights), frame.handshakes)
+                machine = Machine(plan, frame.weights)
+            if rtl.dirty != machine.dirty:
+                check.differ("dirty", 0, -1, int(machine.dirty), int(rtl.dirty))
+                break
+            if frame.warm and machine.dirty:
+                _refused(rtl, frame, check)
+                continue
+            expected = Expected(plan)
+            before = machine.input.copy() if frame.warm else np.zeros_like(frame.image)
+            run = machine.frame(frame.image, frame.steps, warm=frame.warm, observe=expected.observe)
+            assert run.cycles is not None
+            h = frame.handshakes
+            slack = 1 + (h.stall_in + h.stall_out) / 64
+            limit = int(run.cycles.frame * slack * 2) + 20_000
+            memories = {name: rtl.memory(name) for name in ("sent", "drive", "membrane", "residual")}
+
+            def done(tile: int, step: int, expected: Expected = expected, memories: dict[str, IntArray] = memories,
+                     n: int = n, steps: int = frame.steps) -> bool:
+                if progress is not None and tile == 0:
+                    progress(f"frame {n + 1} of {len(frames)}: step {step + 1} of {steps}",
+                             (n + (step + 1) / steps) / len(frames))
+                return check.step(tile, step, expected, memories, rtl.events(tile), rtl.pixels(tile))
+
+            timer = time.perf_counter()
+            seen = rtl.frame(_stream(frame.image - before), frame.steps, warm=frame.warm, handshakes=h,
+                             limit=limit, abandon=frame.reset_after, step_done=done)
+            rtl_seconds += time.perf_counter() - timer
+            if frame.reset_after >= 0 and seen.status == 3:
+                rtl.reset()
+                machine = Machine(plan, machine.weights)
+                continue
+            if seen.error:
+                check.differ("assertion", 0, -1, "none", seen.error)
+            elif seen.status == 2 and not check.mismatches:
+                check.differ("end of the frame", 0, -1, f"within {limit} clocks", "no closing word")
+            if check.mismatches:
+                break
+            if h.stall_in or h.stall_out:  # the recorded handshakes predict every cycle
+                run = replace(run, cycles=machine.replay(Ports(seen.pixel_cycles, seen.ready)))
+            check.codes(run, seen.codes, seen.closing)
+            check.cycles(run, seen.phases, seen.beat_cycles)
+            assert run.cycles is not None
+            totals["cycles_rtl"] += int(seen.closing[7]) + 1
+            totals["cycles_model"] += run.cycles.frame
+            totals["code_events"] += run.counts.code_events
+            totals["residual_events"] += run.counts.residual_events
+            totals["link_events"] += run.counts.link_events
+            if seen.link_events != run.counts.link_events:
+                check.differ("link events of the frame", 0, -1, run.counts.link_events, seen.link_events)
+    first = check.first.as_dict() | ({"design": design} if design else {}) if check.first else None
+    return Verdict(check.mismatches == 0, 1, check.steps, check.words, check.mismatches, **totals, first_divergence=first,
+                   seconds=time.perf_counter() - started, rtl_seconds=rtl_seconds)
+
+
+def _stream(change: IntArray) -> IntArray:
+    """dx in the order of the pixel stream."""
+    return np.moveaxis(change, 0, -1).reshape(-1)
+
+
+def _refused(rtl: CompiledMesh, frame: Frame, check: Checker) -> None:
+    """A warm frame on a dirty machine must be answered by a closing word that says so, and nothing else."""
+    seen = rtl.frame(np.zeros(0, np.int64), frame.steps, warm=True, handshakes=frame.handshakes, limit=1000)
+    check.words += 1
+    if seen.status or len(seen.codes) or int(seen.closing[5]) != 4:
+        found = f"flags {int(seen.closing[5]):03b}" if len(seen.closing) else "no closing word"
+        check.differ("warm frame on a dirty machine", 0, -1, "refused", found)
+
+
+def verify(design: Design, *, picture: npt.NDArray[np.float64] | None = None, random: int | None = None, seed: int = 0,
+           rtl: Path | None = None, wave: Path | None = None, steps: int | None = None, jobs: int | None = None,
+           dictionary: Dictionary | None = None, progress: Progress | None = None) -> Verdict:
+    """Check RTL against the machine.
+
+    Args:
+        picture: (C, H, W) float image for the design. random: that many random designs instead (the design is then not used).
+        rtl: check the Verilog in this folder, as ``emit`` wrote it or edited. wave: write a VCD. steps: in place of the
+        design's. jobs: processes for random designs (all cores). progress: called with (text, fraction done).
+
+    Raises:
+        InputError: nothing to verify, a folder without the Verilog, a picture of another shape.
+        ToolError: the Verilog does not build.
+    """
+    started = time.perf_counter()
+    if random is not None:
+        if rtl is not None or wave is not None:
+            raise InputError("--random makes its own Verilog; leave out --rtl and --wave")
+        return verify_random(random, seed, jobs=jobs, progress=progress)
+    plan, weights = quantised(design, dictionary)
+    steps = design.dynamics.steps if steps is None else steps
+    if picture is None:
+        picture = np.random.default_rng(seed).standard_normal(design.geometry.image_shape) * 0.1
+    if picture.shape != design.geometry.image_shape:
+        raise InputError(f"the picture is {picture.shape}, the design wants {design.geometry.image_shape}; "
+                         f"crop it or set network.image")
+    if progress is not None:
+        progress("generating and compiling", 0.0)
+    with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
+        folder = Path(scratch)
+        if rtl is not None:
+            folder = rtl
+            for name in (TILE_FILE, MESH_FILE):
+                if not (rtl / name).is_file():
+                    raise InputError(f"{rtl} holds no {name}; `striate emit --out DIR` writes such a folder")
+        else:
+            for name, text in verilog(plan).items():
+                (folder / name).write_text(text)
+        frames = [Frame(plan.quantise_image(picture), steps)]
+        verdict = verify_frames(plan, weights, frames, folder / TILE_FILE, folder / MESH_FILE, wave=wave,
+                                jobs=jobs or os.cpu_count() or 1, progress=progress)
+    return replace(verdict, seconds=time.perf_counter() - started)
+
+
+# ---- random designs ----------------------------------------------------------------------------------------------------
+def verify_random(count: int, seed: int, *, jobs: int | None = None, progress: Progress | None = None) -> Verdict:
+    """Verify ``count`` designs drawn from ``seed``: cold, stalled, warm, reloaded and reset frames of each.
+
+    The mix of what was drawn is in the verdict.
+    """
+    started = time.perf_counter()
+    if count < 1:
+        raise InputError(f"--random must be at least 1, not {count}")
+    workers = min(jobs or os.cpu_count() or 1, count)
+    total = Verdict(True)
+    drawn: list[RandomDesign] = []
+    results: dict[int, Verdict] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(_verify_one, seed, n): n for n in range(count)}
+        for future in as_completed(waiting):
+            n = waiting[future]
+            results[n], design = future.result()
+            drawn.append(design)
+            if progress is not None:
+                progress(f"random design {len(results)} of {count}", len(results) / count)
+    for n in sorted(results):
+        total = total.merged(results[n])
+    return replace(total, seconds=time.perf_counter() - started, mix=_mix(drawn))
+
+
+def _verify_one(seed: int, number: int) -> tuple[Verdict, RandomDesign]:
+    drawn = draw(seed, number)
+    with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
+        folder = Path(scratch)
+        for name, text in verilog(drawn.plan).items():
+            (folder / name).write_text(text)
+        verdict = verify_frames(drawn.plan, drawn.weights, random_frames(drawn), folder / TILE_FILE, folder / MESH_FILE,
+                                design=drawn.text)
+    return verdict, drawn
+
+
+def random_frames(drawn: RandomDesign) -> list[Frame]:
+    """What a random design is put through: see the comments."""
+    rng, first, second = drawn.rng(), drawn.images[0], drawn.images[1]
+
+    def stalls(most: int = 200) -> Handshakes:
+        return Handshakes(int(rng.integers(1, 1 << 60)), *(int(rng.integers(0, most)) for _ in range(3)))
+
+    short = min(4, drawn.steps)
+    return [
+        Frame(first, short, warm=True),  # just out of reset: refused
+        Frame(first, drawn.steps),  # cold, never stalled
+        Frame(second, short, warm=True, handshakes=stalls()),  # warm, every port stalled
+        Frame(first, drawn.steps, reset_after=int(rng.integers(20, drawn.frame_cycles))),  # reset in mid-frame
+        Frame(second, short, warm=True),  # so a warm frame is refused
+        Frame(second, short, weights=drawn.other_weights, handshakes=stalls()),  # other weights, cold, stalled
+        Frame(first, short, warm=True),
+        Frame(first, short, weights=drawn.weights, warm=True),  # new weights: a warm frame is refused
+        Frame(first, short, handshakes=stalls(120)),
+    ]
+
+
+def _mix(drawn: list[RandomDesign]) -> dict[str, Any]:
+    """How often each property was drawn."""
+    mix: dict[str, dict[str, int]] = {}
+    for design in drawn:
+        for name, value in design.properties.items():
+            tally = mix.setdefault(name, {})
+            tally[str(value)] = tally.get(str(value), 0) + 1
+    redrawn = sum(design.redrawn for design in drawn)
+    return {name: dict(sorted(tally.items())) for name, tally in sorted(mix.items())} | {"redrawn": redrawn}
+
+
+__all__ = ["Divergence", "Frame", "Verdict", "random_frames", "verify", "verify_frames", "verify_random"]
