@@ -1,6 +1,7 @@
 """How good a code is: error, sparseness, peak signal to noise, energy. Arrays in, plain floats out."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ def percent_error(image: Array, residual: Array) -> float:
     return 100.0 * error / size
 
 
-def percent_inactive(code: Array) -> float:
+def percent_inactive(code: npt.NDArray[Any]) -> float:
     """``100 (1 - nonzero / all)``: the share of V1 units that are silent, in percent."""
     return 100.0 * (1.0 - np.count_nonzero(code) / code.size)
 

@@ -130,22 +130,22 @@ def stepped(u: int, y: int, d: int, shift: int, a: Arithmetic) -> int:
 
 
 @njit(cache=True)
-def recompute(u, x, w, residual_only, stride, shift, skip, a, y, r, s, d, counts):  # type: ignore[no-untyped-def]
+def recompute(u, x, w, wk, residual_only, stride, shift, skip, a, y, r, s, d, counts):  # type: ignore[no-untyped-def]
     """One step that forms R, r~ and D anew: gather, then update. Arrays are changed in place.
 
     Args:
-        u, y, d: (K, h, v) membranes, codes, drives. x, r, s: (C, H, W) input in R's scale, R, r~; w: (K, C, p, p).
+        u, y: (K, h, v) int64 membranes and codes. x: (C, H, W) input in R's scale. w, wk: the weights as (K, C, p, p) and
+        (C, p, p, K). r, s: (C, H, W) R and r~; d: (K, h, v). x, w, wk, r, s, d may be int32 where the words of R and D have
+        at most 32 bits and every true R fits 32: sums are modulo 2^32 then, and only their low bits are kept.
         residual_only: form R and r~, leave the membranes. skip: leave out zero codes and zero residuals.
-        counts: int64[6] += scatter products, gather products, code events, residual events, saturated membranes, changed r~.
+        counts: int64[6] += scatter products, gather products, code events, changed r~, saturated membranes,
+        residuals outside their word.
     """
     kernels, rows, columns = u.shape
     channels, height, width = x.shape
     p = w.shape[2]
     margin = (p - stride) // 2
-    for c in range(channels):
-        for yy in range(height):
-            for xx in range(width):
-                r[c, yy, xx] = x[c, yy, xx]
+    r[:] = x
     for k in range(kernels):
         for i in range(rows):
             y0 = stride * i - margin
@@ -158,41 +158,43 @@ def recompute(u, x, w, residual_only, stride, shift, skip, a, y, r, s, d, counts
                 b0, b1 = max(0, -x0), min(p, width - x0)
                 for c in range(channels):
                     for row in range(a0, a1):
-                        for column in range(b0, b1):
-                            r[c, y0 + row, x0 + column] -= w[k, c, row, column] * value
+                        target, weights = r[c, y0 + row, x0 + b0 : x0 + b1], w[k, c, row, b0:b1]
+                        for n in range(b1 - b0):
+                            target[n] -= weights[n] * value
                 counts[0] += channels * (a1 - a0) * (b1 - b0)
     for c in range(channels):
         for yy in range(height):
             for xx in range(width):
-                r[c, yy, xx] = wrap(r[c, yy, xx], a.residual_width, True)
+                kept = wrap(r[c, yy, xx], a.residual_width, True)
+                counts[5] += kept != r[c, yy, xx]
+                r[c, yy, xx] = kept
                 new = sent_residual(r[c, yy, xx], a)
                 counts[3] += new != s[c, yy, xx]
                 s[c, yy, xx] = new
     if residual_only:
         return
-    for k in range(kernels):
-        for i in range(rows):
-            y0 = stride * i - margin
-            a0, a1 = max(0, -y0), min(p, height - y0)
-            for j in range(columns):
-                x0 = stride * j - margin
-                b0, b1 = max(0, -x0), min(p, width - x0)
-                total = 0
-                if skip:
-                    for c in range(channels):
-                        for row in range(a0, a1):
-                            for column in range(b0, b1):
-                                value = s[c, y0 + row, x0 + column]
-                                if value != 0:
-                                    total += w[k, c, row, column] * value
-                                    counts[1] += 1
-                else:
-                    for c in range(channels):
-                        for row in range(a0, a1):
-                            for column in range(b0, b1):
-                                total += w[k, c, row, column] * s[c, y0 + row, x0 + column]
-                    counts[1] += channels * (a1 - a0) * (b1 - b0)
-                d[k, i, j] = wrap(total, a.drive_width, True)
+    total = np.zeros(kernels, d.dtype)
+    for i in range(rows):
+        y0 = stride * i - margin
+        a0, a1 = max(0, -y0), min(p, height - y0)
+        for j in range(columns):
+            x0 = stride * j - margin
+            b0, b1 = max(0, -x0), min(p, width - x0)
+            total[:] = 0
+            products = 0
+            for c in range(channels):
+                for row in range(a0, a1):
+                    for column in range(b0, b1):
+                        value = s[c, y0 + row, x0 + column]
+                        if skip and value == 0:
+                            continue
+                        weights = wk[c, row, column]
+                        for k in range(kernels):
+                            total[k] += weights[k] * value
+                        products += kernels
+            counts[1] += products
+            for k in range(kernels):
+                d[k, i, j] = wrap(total[k], a.drive_width, True)
     for k in range(kernels):
         for i in range(rows):
             for j in range(columns):

@@ -71,13 +71,15 @@ def update_all(u, d, shift, a, send, codes, serial, counts):  # type: ignore[no-
 
 
 @njit(cache=True)
-def exchange(r, w, codes, serial, events, cycles, depth, neighbours, wait, acknowledged, shape, a, directions, block, counts):  # type: ignore[no-untyped-def]  # noqa: E501
+def exchange(r, w, codes, serial, events, cycles, depth, neighbours, wait, acknowledged, shape, a,
+             directions, block, counts, traffic):  # type: ignore[no-untyped-def]
     """The rounds of one step: every event into every R it touches, and the clock.
 
     Args:
         r: (T, C, Hr, Wr). w: (K, C, p, p). depth: F. neighbours: (T, 8), -1 where there is none.
         wait: (T,) first cycle of the wait for round 0. acknowledged: (T, 8) cycle in which the neighbour consumed the last
         token of t; changed in place. counts: int64[6] += products, issues, services; [3] overflow; += link events, rounds.
+        traffic: (T, 8) += events sent, by link.
 
     Returns:
         (done, phases): per tile the cycle in which the last source is done; phases as rows (tile, phase, cycle).
@@ -136,6 +138,7 @@ def exchange(r, w, codes, serial, events, cycles, depth, neighbours, wait, ackno
                         at += SCATTER_FILL + service
                     if source > 0:
                         counts[4] += counts[2] - served
+                        traffic[o, 8 - source] += counts[2] - served
                 if source > 0:
                     acknowledged[o, 8 - source] = at
             done[t] = at

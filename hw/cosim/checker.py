@@ -49,7 +49,7 @@ class Expected:
         """For ``Machine.frame``."""
         half = 1 << (self.plan.drive_width - 1)
         states = {"membrane": view.membrane, "residual": view.residual, "sent": view.sent,
-                  "drive": (view.drive + half) % (2 * half) - half}
+                  "drive": (view.drive.astype(np.int64) + half) % (2 * half) - half}
         for name, words in states.items():
             narrow = np.int32 if max(self.plan.drive_width, self.plan.residual_width) < 32 else np.int64
             self.memories[name].append(words.astype(narrow))

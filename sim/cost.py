@@ -1,0 +1,179 @@
+"""Energy and latency of a run: the counts of the bit-exact run times the technology, component by component.
+
+Modelled, never measured. There is no second, analytical model that could disagree with the run: every factor is
+either a count that the run incremented, a width of the plan or a number of `tech`.
+"""
+
+from dataclasses import dataclass
+
+from .machine import Run
+from .plan import Plan
+from .resources import resources
+from .tech import FPGA_40NM, Band, Number, Technology
+
+
+@dataclass(frozen=True)
+class Row:
+    """One component: ``operations`` of ``each`` picojoules.
+
+    ``group`` is what a stacked bar adds up ("arithmetic", "memory", "links", "idle"); ``key`` a number of `tech`.
+    """
+
+    component: str
+    group: str
+    operations: float
+    unit: str
+    energy_pj: Band
+    key: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Energy and time of one frame.
+
+    Args:
+        technology: what the rows were multiplied with. rows: the components, which add up to ``energy_pj``.
+        cycles: of the frame. clock_mhz: the stated target, not an achieved clock.
+    """
+
+    technology: Technology
+    rows: tuple[Row, ...]
+    cycles: int
+    clock_mhz: float
+
+    @property
+    def energy_pj(self) -> Band:
+        """Of the frame, all components."""
+        total = Band(0.0, 0.0, 0.0)
+        for row in self.rows:
+            total += row.energy_pj
+        return total
+
+    @property
+    def latency_ms(self) -> float:
+        """Of one frame at the target clock."""
+        return self.cycles / self.clock_mhz * 1e-3
+
+    @property
+    def frames_per_second(self) -> float:
+        """One frame after the other at the target clock."""
+        return self.clock_mhz * 1e6 / self.cycles
+
+    @property
+    def power_mw(self) -> Band:
+        """Mean power while frames follow one another."""
+        return self.energy_pj * (self.frames_per_second * 1e-9)
+
+    def by_group(self) -> dict[str, Band]:
+        """Sums of the rows' groups, in the order of the rows."""
+        groups: dict[str, Band] = {}
+        for row in self.rows:
+            groups[row.group] = groups.get(row.group, Band(0.0, 0.0, 0.0)) + row.energy_pj
+        return groups
+
+
+def memory_bits(run: Run) -> dict[str, int]:
+    """Bits read and written in each of the machine's memories during a frame, from the run's counts.
+
+    A read takes a whole word of every bank, a write only the enabled lanes, as in the RTL. Loading the input writes
+    each pixel in every tile that keeps it; a clear writes every word of U, D, R and r~ once; the drain reads U once.
+    """
+    plan, n, t, k = run.plan, run.counts, run.plan.tiling, run.plan.tiling.geometry.kernels
+    layout = plan.layout
+    u, d, r, s = plan.membrane.width, plan.drive_width, plan.residual_width, plan.residual.width
+    kept = t.geometry.channels * sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in map(t.inside, range(t.count)))
+    weight_reads = (n.gather_issues + n.scatter_issues) * layout.lanes * plan.weight.width
+    event = event_bits(plan)
+    clear = {m.name: t.count * m.total_bits for m in resources(plan).memories if m.name != "weights"}
+    return {
+        "U": n.update_positions * k * 2 * u + t.count * t.positions * k * u + clear["U"],
+        "D": n.update_positions * k * d + n.gather_issues * t.gather_lanes * d + n.gather_macs * d + clear["D"],
+        "R": (n.scatter_issues * t.scatter_lanes + n.scatter_macs + n.detect_words * t.detect_lanes + 2 * kept) * r
+        + clear["R"],
+        "r~": (n.detect_words * t.detect_lanes + n.residual_events) * s + clear["r~"],
+        "weights": weight_reads,
+        "event stores": (n.code_events + n.link_events + n.scattered_events) * event,
+    }
+
+
+def event_bits(plan: Plan) -> int:
+    """Bits of a code event (k, i, j, dy) with its mask of neighbours."""
+    t = plan.tiling
+    return sum(max(1, (size - 1).bit_length()) for size in (t.geometry.kernels, *t.block)) + plan.code_change_width + 8
+
+
+def cost(run: Run, clock_mhz: float, technology: Technology = FPGA_40NM) -> Cost | None:
+    """What a frame of a delta run costs; None for the schedules that are no machine (they have no cycles).
+
+    Args:
+        clock_mhz: the clock to assume, in MHz.
+    """
+    if run.cycles is None:
+        return None
+    plan, n = run.plan, run.counts
+    k, cycles, tech = plan.tiling.geometry.kernels, run.cycles.frame, technology
+    rows: list[Row] = []
+
+    def add(
+        component: str, group: str, operations: float, unit: str, key: str, number: Number, factor: float = 1.0
+    ) -> None:
+        rows.append(Row(component, group, operations, unit, number.band * (operations * factor), key))
+
+    for name, macs, operand, word in (
+        ("gather", n.gather_macs, plan.residual_change_width, plan.drive_width),
+        ("scatter", n.scatter_macs, plan.code_change_width, plan.residual_width),
+    ):
+        add(
+            f"{name}: multiply",
+            "arithmetic",
+            macs,
+            "products",
+            "multiply_8x8_pj",
+            tech.multiply_8x8_pj,
+            plan.weight.width * operand / 64,
+        )
+        add(f"{name}: accumulate", "arithmetic", macs * word, "adder bits", "add_bit_pj", tech.add_bit_pj)
+    # u + (D + y - u) >> k: three adds and a comparison over the widest operand, for every membrane in every step
+    width = max(plan.drive_width, plan.membrane.width)
+    add(
+        "update: every membrane, every step",
+        "arithmetic",
+        n.update_positions * k * 4 * width,
+        "adder bits",
+        "add_bit_pj",
+        tech.add_bit_pj,
+    )
+    add(
+        "detect: compare every pixel, every step",
+        "arithmetic",
+        n.detect_words * plan.tiling.detect_lanes * 2 * plan.residual_width,
+        "adder bits",
+        "add_bit_pj",
+        tech.add_bit_pj,
+    )
+    for name, bits in memory_bits(run).items():
+        add(f"memory {name}", "memory", bits, "bits", "memory_bit_pj", tech.memory_bit_pj)
+    add("links between tiles", "links", n.link_events * event_bits(plan), "bits", "link_bit_pj", tech.link_bit_pj)
+    units = clock_units(plan, tech)
+    add("clock and registers", "idle", cycles * units, f"cycles x {tech.clock_unit}", "clock_pj", tech.clock_pj)
+    if tech.leakage_uw is not None:  # uW times us is pJ
+        add("leakage", "idle", cycles / clock_mhz * units, "us x units", "leakage_uw", tech.leakage_uw)
+    return Cost(tech, tuple(rows), cycles, clock_mhz)
+
+
+def clock_units(plan: Plan, technology: Technology) -> float:
+    """What clock and leakage are multiplied with: pipeline register bits, or groups of multipliers."""
+    if technology.clock_multipliers:
+        return resources(plan).multipliers / technology.clock_multipliers
+    return pipeline_bits(plan)
+
+
+def pipeline_bits(plan: Plan) -> int:
+    """Register bits of the pipelines of all tiles: operands, product, sum of each lane; words of update and detect."""
+    t, k = plan.tiling, plan.tiling.geometry.kernels
+    product = plan.weight.width + plan.residual_change_width
+    gather = t.gather_lanes * (plan.weight.width + plan.residual_change_width + product + 2 * plan.drive_width)
+    scatter = t.scatter_lanes * 2 * plan.residual_width
+    update = k * (plan.drive_width + 2 * plan.membrane.width + plan.code_change_width)
+    detect = t.detect_lanes * (plan.residual_width + 2 * plan.residual.width)
+    return t.count * (gather + scatter + update + detect)
