@@ -1,8 +1,8 @@
 """Where neurons and pixels lie: all index arithmetic of the network in one place.
 
-A V1 neuron ``(i, j)`` on the sheet of ``(H/s, W/s)`` positions covers the image rows ``s*i - m .. s*i - m + p - 1`` (and the
-columns likewise) with the margin ``m = (p - s)/2``. Its receptive field is centred on the s x s cell below it only when
-``p - s`` is even: the paper's rule (15x15 at stride 1, even patches at even strides).
+A V1 neuron ``(i, j)`` on the sheet of ``(H/s, W/s)`` positions covers the image rows ``s*i - m .. s*i - m + p - 1``
+(and the columns likewise) with the margin ``m = (p - s)/2``. Its receptive field is centred on the s x s cell below it
+only when ``p - s`` is even: the paper's rule (15x15 at stride 1, even patches at even strides).
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class Geometry:
         stride: s, pixels between neighbouring V1 positions.
 
     Raises:
-        InputError: a number below 1, ``p < s``, odd ``p - s``, or a stride that does not divide the image; each message names
+        InputError: a number below 1, ``p < s``, odd ``p - s``, or a stride that does not divide the image; each
+        message names
             the nearest legal values.
     """
 
@@ -39,22 +40,34 @@ class Geometry:
 
     def __post_init__(self) -> None:
         height, width = self.image
-        for name, value in (("image height", height), ("image width", width), ("channels", self.channels),
-                            ("kernels", self.kernels), ("patch", self.patch), ("stride", self.stride)):
+        for name, value in (
+            ("image height", height),
+            ("image width", width),
+            ("channels", self.channels),
+            ("kernels", self.kernels),
+            ("patch", self.patch),
+            ("stride", self.stride),
+        ):
             if value < 1:
                 raise InputError(f"network.{name} must be at least 1, not {value}")
         p, s = self.patch, self.stride
         if p < s:
-            raise InputError(f"network.patch {p} is smaller than network.stride {s}: pixels would be left uncovered; "
-                             f"use patch {s} or more")
+            raise InputError(
+                f"network.patch {p} is smaller than network.stride {s}: pixels would be left uncovered; "
+                f"use patch {s} or more"
+            )
         if (p - s) % 2:
             near = f"{p - 1} or {p + 1}" if p - 1 >= s else f"{p + 1}"
-            raise InputError(f"network.patch {p} and network.stride {s} differ by an odd number, so no receptive field is "
-                             f"centred; use patch {near}")
+            raise InputError(
+                f"network.patch {p} and network.stride {s} differ by an odd number, so no receptive field is "
+                f"centred; use patch {near}"
+            )
         for name, size in (("height", height), ("width", width)):
             if size % s:
-                raise InputError(f"network.stride {s} does not divide the image {name} {size}; "
-                                 f"use a {name} of {_nearest_multiples(size, s)}")
+                raise InputError(
+                    f"network.stride {s} does not divide the image {name} {size}; "
+                    f"use a {name} of {_nearest_multiples(size, s)}"
+                )
 
     @property
     def margin(self) -> int:
@@ -108,5 +121,7 @@ class Geometry:
 
     @property
     def pairs(self) -> int:
-        """(pixel, neuron) pairs inside the image: the multiply-accumulates of one dense pass of Phi or its transpose."""
+        """(pixel, neuron) pairs inside the image: the multiply-accumulates of one dense pass of Phi or its
+        transpose.
+        """
         return self.kernels * self.channels * self.covered(0) * self.covered(1)

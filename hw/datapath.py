@@ -4,7 +4,8 @@ Gather, scatter and the input share it; they never run together in a tile. Seven
 
     t0 issue | t1 weight memory | t2 register | t3 select | t4 rotate | t5 product | t6 sum, written
 
-D and R are addressed at t3, so the distance of two touches of one word must be ``L = 4`` clocks: read, register, add, write.
+D and R are addressed at t3, so the distance of two touches of one word must be ``L = 4`` clocks: read, register, add,
+write.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
@@ -36,19 +37,21 @@ class IssueLayout(data.StructLayout):
 
     def __init__(self, plan: Plan) -> None:
         t, w = plan.tiling, plan.layout
-        super().__init__({
-            "gather": unsigned(1),  # D += w * operand
-            "scatter": unsigned(1),  # R += w * operand
-            "constant": unsigned(1),  # the weight is the input's constant (scatter of one pixel)
-            "operand": signed(operand_width(plan)),
-            "w_addr": unsigned(w.banks * bits(w.depth)),
-            "w_sub": unsigned(bits(w.share)),
-            "rot": unsigned(max(bits(w.banks), bits(t.residual_banks))),
-            "d_addr": unsigned(t.positions_per_cycle * bits(t.drive_depth)),
-            "d_en": unsigned(t.positions_per_cycle * t.kernel_groups),
-            "r_addr": unsigned(t.residual_banks * bits(t.residual_depth)),
-            "r_en": unsigned(t.scatter_lanes),
-        })
+        super().__init__(
+            {
+                "gather": unsigned(1),  # D += w * operand
+                "scatter": unsigned(1),  # R += w * operand
+                "constant": unsigned(1),  # the weight is the input's constant (scatter of one pixel)
+                "operand": signed(operand_width(plan)),
+                "w_addr": unsigned(w.banks * bits(w.depth)),
+                "w_sub": unsigned(bits(w.share)),
+                "rot": unsigned(max(bits(w.banks), bits(t.residual_banks))),
+                "d_addr": unsigned(t.positions_per_cycle * bits(t.drive_depth)),
+                "d_en": unsigned(t.positions_per_cycle * t.kernel_groups),
+                "r_addr": unsigned(t.residual_banks * bits(t.residual_depth)),
+                "r_en": unsigned(t.scatter_lanes),
+            }
+        )
 
 
 class Datapath(wiring.Component):
@@ -57,29 +60,39 @@ class Datapath(wiring.Component):
     Members:
         issue: In, accepted every clock.
         weight_*: write port of the weight memory (one lane a beat).
-        d_*, r_*: read and write ports of the D and R banks (``hw/memory.py``); the write comes 6 clocks after the issue.
+        d_*, r_*: read and write ports of the D and R banks (``hw/memory.py``); the write comes 6 clocks after the
+        issue.
         overflow: Out(1), an add into R left the range of its word (one clock after the sum).
-        hazard: Out(1), a word is read while an earlier change of it is still on its way: a broken schedule. Must stay low.
+        hazard: Out(1), a word is read while an earlier change of it is still on its way: a broken schedule. Must stay
+        low.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         t, w = plan.tiling, plan.layout
         self.issue_layout = IssueLayout(plan)
-        super().__init__({
-            "issue": In(self.issue_layout),
-            "weight_en": In(w.lanes), "weight_addr": In(bits(w.depth)), "weight_data": In(plan.weight.width),
-            "d_read_en": Out(1), "d_read_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
-            "d_read_data": In(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
-            "d_write_en": Out(t.positions_per_cycle * t.kernel_groups),
-            "d_write_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
-            "d_write_data": Out(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
-            "r_read_en": Out(1), "r_read_addr": Out(t.residual_banks * bits(t.residual_depth)),
-            "r_read_data": In(t.scatter_lanes * plan.residual_width),
-            "r_write_en": Out(t.scatter_lanes), "r_write_addr": Out(t.residual_banks * bits(t.residual_depth)),
-            "r_write_data": Out(t.scatter_lanes * plan.residual_width),
-            "overflow": Out(1), "hazard": Out(1),
-        })
+        super().__init__(
+            {
+                "issue": In(self.issue_layout),
+                "weight_en": In(w.lanes),
+                "weight_addr": In(bits(w.depth)),
+                "weight_data": In(plan.weight.width),
+                "d_read_en": Out(1),
+                "d_read_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
+                "d_read_data": In(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
+                "d_write_en": Out(t.positions_per_cycle * t.kernel_groups),
+                "d_write_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
+                "d_write_data": Out(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
+                "r_read_en": Out(1),
+                "r_read_addr": Out(t.residual_banks * bits(t.residual_depth)),
+                "r_read_data": In(t.scatter_lanes * plan.residual_width),
+                "r_write_en": Out(t.scatter_lanes),
+                "r_write_addr": Out(t.residual_banks * bits(t.residual_depth)),
+                "r_write_data": Out(t.scatter_lanes * plan.residual_width),
+                "overflow": Out(1),
+                "hazard": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -90,9 +103,10 @@ class Datapath(wiring.Component):
         # t0: the issue register; the fields travel beside the data as far as they are needed
         t0 = Signal(self.issue_layout)
         m.d.sync += t0.eq(self.issue)
-        field = {name: Signal(len(Value.cast(getattr(t0, name))), name=f"t0_{name}")
-                 for name in ("gather", "scatter", "constant", "operand", "w_sub", "rot",
-                              "d_addr", "d_en", "r_addr", "r_en")}
+        field = {
+            name: Signal(len(Value.cast(getattr(t0, name))), name=f"t0_{name}")
+            for name in ("gather", "scatter", "constant", "operand", "w_sub", "rot", "d_addr", "d_en", "r_addr", "r_en")
+        }
         for name, sig in field.items():
             value = Value.cast(getattr(t0, name))
             if name == "d_en":
@@ -100,16 +114,21 @@ class Datapath(wiring.Component):
             if name == "r_en":
                 value = Mux(t0.scatter, value, 0)
             m.d.comb += sig.eq(value)
-        pipe = {name: delayed(m, sig, 6 if name in ("d_addr", "d_en", "r_addr", "r_en") else 4, f"pipe_{name}")
-                for name, sig in field.items()}
+        pipe = {
+            name: delayed(m, sig, 6 if name in ("d_addr", "d_en", "r_addr", "r_en") else 4, f"pipe_{name}")
+            for name, sig in field.items()
+        }
 
         # t1, t2: weight memory and its register
         m.submodules.weights = weights = BankedMemory(
-            banks=w.banks, depth=w.depth, width=w.bank_lanes * bw, lanes=w.bank_lanes)
+            banks=w.banks, depth=w.depth, width=w.bank_lanes * bw, lanes=w.bank_lanes
+        )
         t2_weights = Signal(w.lanes * bw)
         m.d.comb += [
-            weights.read_en.eq(t0.gather | t0.scatter), weights.read_addr.eq(t0.w_addr),
-            weights.write_en.eq(self.weight_en), weights.write_addr.eq(self.weight_addr.replicate(w.banks)),
+            weights.read_en.eq(t0.gather | t0.scatter),
+            weights.read_addr.eq(t0.w_addr),
+            weights.write_en.eq(self.weight_en),
+            weights.write_addr.eq(self.weight_addr.replicate(w.banks)),
             weights.write_data.eq(self.weight_data.replicate(w.lanes)),
         ]
         m.d.sync += t2_weights.eq(weights.read_data)
@@ -137,8 +156,7 @@ class Datapath(wiring.Component):
         for n in range(count):
             if n < t.scatter_lanes:
                 moved = lane(lanes_turned[n // pair], n % pair, bw)
-                m.d.sync += t4[n].eq(Mux(pipe["gather"][3], t3[n],
-                                         Mux(pipe["constant"][3], plan.input_weight, moved)))
+                m.d.sync += t4[n].eq(Mux(pipe["gather"][3], t3[n], Mux(pipe["constant"][3], plan.input_weight, moved)))
             else:
                 m.d.sync += t4[n].eq(t3[n])
 
@@ -149,10 +167,14 @@ class Datapath(wiring.Component):
         d_word, r_word = Signal(len(self.d_read_data)), Signal(len(self.r_read_data))
         m.d.sync += [d_word.eq(self.d_read_data), r_word.eq(self.r_read_data)]
         m.d.comb += [
-            self.d_read_en.eq(pipe["gather"][3]), self.d_read_addr.eq(pipe["d_addr"][3]),
-            self.r_read_en.eq(pipe["scatter"][3]), self.r_read_addr.eq(pipe["r_addr"][3]),
-            self.d_write_en.eq(pipe["d_en"][6]), self.d_write_addr.eq(pipe["d_addr"][6]),
-            self.r_write_en.eq(pipe["r_en"][6]), self.r_write_addr.eq(pipe["r_addr"][6]),
+            self.d_read_en.eq(pipe["gather"][3]),
+            self.d_read_addr.eq(pipe["d_addr"][3]),
+            self.r_read_en.eq(pipe["scatter"][3]),
+            self.r_read_addr.eq(pipe["r_addr"][3]),
+            self.d_write_en.eq(pipe["d_en"][6]),
+            self.d_write_addr.eq(pipe["d_addr"][6]),
+            self.r_write_en.eq(pipe["r_en"][6]),
+            self.r_write_addr.eq(pipe["r_addr"][6]),
         ]
 
         # t6: sums modulo the word (two's complement)
@@ -172,7 +194,8 @@ class Datapath(wiring.Component):
 
         m.d.comb += self.hazard.eq(
             self._touches(pipe["d_addr"], pipe["d_en"], ppc, bits(t.drive_depth), groups)
-            | self._touches(pipe["r_addr"], pipe["r_en"], t.residual_banks, bits(t.residual_depth), pair))
+            | self._touches(pipe["r_addr"], pipe["r_en"], t.residual_banks, bits(t.residual_depth), pair)
+        )
         return m
 
     def _touches(self, addr: list[Signal], en: list[Signal], banks: int, width: int, lanes: int) -> Value:

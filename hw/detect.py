@@ -2,8 +2,8 @@
 
     address | memory | register | round | saturate, cut | compare, serialise
 
-``r~ = sat(round(R))``, 0 below the cutoff and outside the image; a pixel whose r~ differs from the one sent before becomes a
-residual event, in raster order, channel by channel.
+``r~ = sat(round(R))``, 0 below the cutoff and outside the image; a pixel whose r~ differs from the one sent before
+becomes a residual event, in raster order, channel by channel.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
-from .shapes import fit, lane, round_shift, signed_value
+from .shapes import fit, lane, round_shift
 from .update import Serialiser
 
 
@@ -21,10 +21,14 @@ class PixelEventLayout(data.StructLayout):
 
     def __init__(self, plan: Plan) -> None:
         t = plan.tiling
-        super().__init__({
-            "c": unsigned(bits(t.geometry.channels)), "y": unsigned(bits(t.region[0])), "x": unsigned(bits(t.region[1])),
-            "dr": signed(plan.residual_change_width),
-        })
+        super().__init__(
+            {
+                "c": unsigned(bits(t.geometry.channels)),
+                "y": unsigned(bits(t.region[0])),
+                "x": unsigned(bits(t.region[1])),
+                "dr": signed(plan.residual_change_width),
+            }
+        )
 
 
 class Detect(wiring.Component):
@@ -41,18 +45,29 @@ class Detect(wiring.Component):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         t = plan.tiling
-        super().__init__({
-            "start": In(1), "run": In(1),
-            "y_low": In(bits(t.region[0] + 1)), "y_high": In(bits(t.region[0] + 1)),
-            "x_low": In(bits(t.region[1] + 1)), "x_high": In(bits(t.region[1] + 1)),
-            "r_read_en": Out(1), "r_read_addr": Out(t.residual_banks * bits(t.residual_depth)),
-            "r_read_data": In(t.scatter_lanes * plan.residual_width),
-            "s_read_en": Out(1), "s_read_addr": Out(bits(t.sent_depth)),
-            "s_read_data": In(t.detect_lanes * plan.residual.width),
-            "s_write_en": Out(t.detect_lanes), "s_write_addr": Out(bits(t.sent_depth)),
-            "s_write_data": Out(t.detect_lanes * plan.residual.width),
-            "event": Out(PixelEventLayout(plan)), "event_valid": Out(1), "event_accept": In(1), "done": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "run": In(1),
+                "y_low": In(bits(t.region[0] + 1)),
+                "y_high": In(bits(t.region[0] + 1)),
+                "x_low": In(bits(t.region[1] + 1)),
+                "x_high": In(bits(t.region[1] + 1)),
+                "r_read_en": Out(1),
+                "r_read_addr": Out(t.residual_banks * bits(t.residual_depth)),
+                "r_read_data": In(t.scatter_lanes * plan.residual_width),
+                "s_read_en": Out(1),
+                "s_read_addr": Out(bits(t.sent_depth)),
+                "s_read_data": In(t.detect_lanes * plan.residual.width),
+                "s_write_en": Out(t.detect_lanes),
+                "s_write_addr": Out(bits(t.sent_depth)),
+                "s_write_data": Out(t.detect_lanes * plan.residual.width),
+                "event": Out(PixelEventLayout(plan)),
+                "event_valid": Out(1),
+                "event_accept": In(1),
+                "done": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -67,7 +82,11 @@ class Detect(wiring.Component):
         m.d.comb += advance.eq(self.run & out.free)
 
         c, y = Signal(bits(channels)), Signal(bits(rows))
-        w, address, r_row = Signal(bits(t.sent_words_per_row)), Signal(bits(t.sent_depth)), Signal(bits(t.residual_depth))
+        w, address, r_row = (
+            Signal(bits(t.sent_words_per_row)),
+            Signal(bits(t.sent_depth)),
+            Signal(bits(t.residual_depth)),
+        )
         r_addr = Signal(bits(t.residual_depth))
         m.d.comb += r_addr.eq(r_row + (w >> part_bits))
         with m.If(self.start):
@@ -81,8 +100,10 @@ class Detect(wiring.Component):
                     with m.If(c == channels - 1):
                         m.d.sync += left.eq(0)
         m.d.comb += [
-            self.r_read_en.eq(advance), self.r_read_addr.eq(r_addr.replicate(t.residual_banks)),
-            self.s_read_en.eq(advance), self.s_read_addr.eq(address),
+            self.r_read_en.eq(advance),
+            self.r_read_addr.eq(r_addr.replicate(t.residual_banks)),
+            self.s_read_en.eq(advance),
+            self.s_read_addr.eq(address),
         ]
 
         stages = 5
@@ -136,9 +157,13 @@ class Detect(wiring.Component):
         live = valid[stages - 1]
         mask = Signal(lanes)
         m.d.comb += [
-            mask.eq(Mux(live, Cat(*marks), 0)), out.load.eq(advance), out.present.eq(live), out.mask.eq(mask),
+            mask.eq(Mux(live, Cat(*marks), 0)),
+            out.load.eq(advance),
+            out.present.eq(live),
+            out.mask.eq(mask),
             out.values.eq(Cat(*changes)),
-            self.s_write_en.eq(Mux(advance, mask, 0)), self.s_write_addr.eq(fields(tags[stages])[0]),
+            self.s_write_en.eq(Mux(advance, mask, 0)),
+            self.s_write_addr.eq(fields(tags[stages])[0]),
             self.s_write_data.eq(Cat(*new)),
         ]
         here = Signal(len(travel))
@@ -148,8 +173,12 @@ class Detect(wiring.Component):
         base = Signal(bits(t.sent_words_per_row * lanes))
         m.d.comb += [
             base.eq(hw << (lanes - 1).bit_length()),
-            self.event.c.eq(hc), self.event.y.eq(hy), self.event.x.eq(base | out.index if lanes > 1 else base),
-            self.event.dr.eq(out.value), self.event_valid.eq(self.run & out.valid), out.accept.eq(self.run & self.event_accept),
+            self.event.c.eq(hc),
+            self.event.y.eq(hy),
+            self.event.x.eq(base | out.index if lanes > 1 else base),
+            self.event.dr.eq(out.value),
+            self.event_valid.eq(self.run & out.valid),
+            out.accept.eq(self.run & self.event_accept),
             self.done.eq(~left & ~valid.any() & ~out.occupied),
         ]
         return m

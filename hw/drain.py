@@ -1,10 +1,10 @@
 """Drain: the codes of all tiles leave as one stream, in the raster order of tiles, along a registered chain.
 
-A tile sends its own codes, then what comes from the east, then (first column only) what comes from the south, then a closing
-word in which the flags and the event count of everything behind it are added up. Tile (0, 0) is the exit.
+A tile sends its own codes, then what comes from the east, then (first column only) what comes from the south, then a
+closing word in which the flags and the event count of everything behind it are added up. Tile (0, 0) is the exit.
 """
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,18 +15,26 @@ from ..sim.tiling import bits
 class CodeLayout(data.StructLayout):
     """One beat of the code stream.
 
-    A code: ``last`` low, kernel k, sheet position (i, j), code y. The closing word: ``last`` high, the flags ``overflow`` and
-    ``refused``, ``saturated``, and in ``events`` the code changes of the last steps of the frame (see ``docs/arithmetic.md``).
+    A code: ``last`` low, kernel k, sheet position (i, j), code y. The closing word: ``last`` high, the flags
+    ``overflow`` and ``refused``, ``saturated``, and in ``events`` the code changes of the last steps of the frame (see
+    ``docs/arithmetic.md``).
     """
 
     def __init__(self, plan: Plan) -> None:
         g = plan.tiling.geometry
-        super().__init__({
-            "last": unsigned(1), "k": unsigned(bits(g.kernels)), "i": unsigned(bits(g.sheet[0])),
-            "j": unsigned(bits(g.sheet[1])), "y": signed(plan.code_value_width),
-            "overflow": unsigned(1), "saturated": unsigned(1), "refused": unsigned(1),
-            "events": unsigned(plan.window_count_width),
-        })
+        super().__init__(
+            {
+                "last": unsigned(1),
+                "k": unsigned(bits(g.kernels)),
+                "i": unsigned(bits(g.sheet[0])),
+                "j": unsigned(bits(g.sheet[1])),
+                "y": signed(plan.code_value_width),
+                "overflow": unsigned(1),
+                "saturated": unsigned(1),
+                "refused": unsigned(1),
+                "events": unsigned(plan.window_count_width),
+            }
+        )
 
 
 class Queue2(wiring.Component):
@@ -57,7 +65,8 @@ class Drain(wiring.Component):
 
     Members:
         start: In(1), a frame is done: own codes come next.
-        own, own_valid, own_ready: the tile's codes. own_done: In(1), the last one leaves in this cycle (or there is none).
+        own, own_valid, own_ready: the tile's codes. own_done: In(1), the last one leaves in this cycle (or there is
+        none).
         has_east, has_south: In(1), whether anything is behind those ports.
         overflow, saturated, events: In, the tile's status. east, south: In streams. out: Out stream.
         done: Out(1), the closing word enters the queue in this cycle.
@@ -66,19 +75,33 @@ class Drain(wiring.Component):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         layout = CodeLayout(plan)
-        super().__init__({
-            "start": In(1), "own": In(layout), "own_valid": In(1), "own_ready": Out(1), "own_done": In(1),
-            "has_east": In(1), "has_south": In(1), "overflow": In(1), "saturated": In(1),
-            "events": In(plan.window_count_width), "done": Out(1),
-            "east": In(stream.Signature(layout)), "south": In(stream.Signature(layout)), "out": Out(stream.Signature(layout)),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "own": In(layout),
+                "own_valid": In(1),
+                "own_ready": Out(1),
+                "own_done": In(1),
+                "has_east": In(1),
+                "has_south": In(1),
+                "overflow": In(1),
+                "saturated": In(1),
+                "events": In(plan.window_count_width),
+                "done": Out(1),
+                "east": In(stream.Signature(layout)),
+                "south": In(stream.Signature(layout)),
+                "out": Out(stream.Signature(layout)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         layout = CodeLayout(self.plan)
         m.submodules.queue = queue = Queue2(layout)
         m.d.comb += [
-            self.out.valid.eq(queue.o.valid), self.out.payload.eq(queue.o.payload), queue.o.ready.eq(self.out.ready),
+            self.out.valid.eq(queue.o.valid),
+            self.out.payload.eq(queue.o.payload),
+            queue.o.ready.eq(self.out.ready),
         ]
         overflow, saturated, events = Signal(), Signal(), Signal(self.plan.window_count_width)
         with m.FSM():
@@ -88,18 +111,23 @@ class Drain(wiring.Component):
                     m.next = "OWN"
             with m.State("OWN"):
                 m.d.comb += [
-                    queue.i.valid.eq(self.own_valid), queue.i.payload.eq(self.own), self.own_ready.eq(queue.i.ready),
+                    queue.i.valid.eq(self.own_valid),
+                    queue.i.payload.eq(self.own),
+                    self.own_ready.eq(queue.i.ready),
                 ]
                 with m.If(self.own_done):
                     m.next = "EAST"
-            for state, port, here, following in (("EAST", self.east, self.has_east, "SOUTH"),
-                                                 ("SOUTH", self.south, self.has_south, "CLOSE")):
+            for state, port, here, following in (
+                ("EAST", self.east, self.has_east, "SOUTH"),
+                ("SOUTH", self.south, self.has_south, "CLOSE"),
+            ):
                 with m.State(state):
                     with m.If(~here):
                         m.next = following
                     with m.Else():
                         m.d.comb += [
-                            queue.i.valid.eq(port.valid & ~port.payload.last), queue.i.payload.eq(port.payload),
+                            queue.i.valid.eq(port.valid & ~port.payload.last),
+                            queue.i.payload.eq(port.payload),
                             port.ready.eq(queue.i.ready),
                         ]
                         with m.If(port.valid & port.ready & port.payload.last):
@@ -111,8 +139,11 @@ class Drain(wiring.Component):
                             m.next = following
             with m.State("CLOSE"):
                 m.d.comb += [
-                    queue.i.valid.eq(1), queue.i.payload.last.eq(1), queue.i.payload.overflow.eq(overflow),
-                    queue.i.payload.saturated.eq(saturated), queue.i.payload.events.eq(events),
+                    queue.i.valid.eq(1),
+                    queue.i.payload.last.eq(1),
+                    queue.i.payload.overflow.eq(overflow),
+                    queue.i.payload.saturated.eq(saturated),
+                    queue.i.payload.events.eq(events),
                 ]
                 with m.If(queue.i.ready):
                     m.d.comb += self.done.eq(1)

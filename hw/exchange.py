@@ -1,8 +1,9 @@
 """Exchange: a step's code events go out and come in by rounds, without a global wire and without deadlock.
 
-A round is at most ``link_depth`` events of a tile and a token. A tile fills its own store and its neighbours' links without
-ever waiting for room, because it begins a round only when all of these were consumed. Then it scatters its own events and each
-neighbour's, in fixed order, each up to its token, and says so. Whoever was not ``last`` makes another round.
+A round is at most ``link_depth`` events of a tile and a token. A tile fills its own store and its neighbours' links
+without ever waiting for room, because it begins a round only when all of these were consumed. Then it scatters its own
+events and each neighbour's, in fixed order, each up to its token, and says so. Whoever was not ``last`` makes another
+round.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
@@ -22,7 +23,9 @@ class LinkOutLayout(data.StructLayout):
     """What a tile shows all its neighbours: one event for those in ``send``, or a token for all."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__({"send": unsigned(LINKS), "event": EventLayout(plan), "token": unsigned(1), "last": unsigned(1)})
+        super().__init__(
+            {"send": unsigned(LINKS), "event": EventLayout(plan), "token": unsigned(1), "last": unsigned(1)}
+        )
 
 
 class LinkInLayout(data.StructLayout):
@@ -51,14 +54,30 @@ class Exchange(wiring.Component):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        super().__init__({
-            "present": In(LINKS), "step": In(1), "event": In(EventLayout(plan)), "push": In(1), "full": Out(1),
-            "close": In(1), "last": In(1), "begin": In(1),
-            "patch": Out(PatchEventLayout(plan)), "patch_valid": Out(1), "patch_ready": In(1), "scatter_idle": In(1),
-            "finished": Out(1), "all_last": Out(1), "may_start": Out(1), "self_last": Out(1),
-            "out": Out(LinkOutLayout(plan)), "consumed": Out(LINKS), "acknowledged": In(LINKS),
-            **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
-        })
+        super().__init__(
+            {
+                "present": In(LINKS),
+                "step": In(1),
+                "event": In(EventLayout(plan)),
+                "push": In(1),
+                "full": Out(1),
+                "close": In(1),
+                "last": In(1),
+                "begin": In(1),
+                "patch": Out(PatchEventLayout(plan)),
+                "patch_valid": Out(1),
+                "patch_ready": In(1),
+                "scatter_idle": In(1),
+                "finished": Out(1),
+                "all_last": Out(1),
+                "may_start": Out(1),
+                "self_last": Out(1),
+                "out": Out(LinkOutLayout(plan)),
+                "consumed": Out(LINKS),
+                "acknowledged": In(LINKS),
+                **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -75,12 +94,17 @@ class Exchange(wiring.Component):
         columns = {-1: self.event.j < reach, 0: 1, 1: self.event.j >= tw - reach}
         touched = Cat(*[rows[di] & columns[dj] for di, dj in DIRECTIONS])
         m.d.comb += [
-            own.push.eq(self.push), own.event.eq(self.event), self.full.eq(own.count == plan.link_depth),
-            own.token.eq(self.close), own.last.eq(self.last),
+            own.push.eq(self.push),
+            own.event.eq(self.event),
+            self.full.eq(own.count == plan.link_depth),
+            own.token.eq(self.close),
+            own.last.eq(self.last),
         ]
         m.d.sync += [
-            self.out.send.eq(Mux(self.push, touched & self.present, 0)), self.out.event.eq(self.event),
-            self.out.token.eq(self.close), self.out.last.eq(self.last),
+            self.out.send.eq(Mux(self.push, touched & self.present, 0)),
+            self.out.event.eq(self.event),
+            self.out.token.eq(self.close),
+            self.out.last.eq(self.last),
         ]
         outstanding, seen_last = Signal(LINKS), Signal(LINKS)
         m.d.sync += outstanding.eq((outstanding | Mux(self.close, self.present, 0)) & ~self.acknowledged)
@@ -91,7 +115,12 @@ class Exchange(wiring.Component):
         # in
         for b, link in enumerate(links):
             bus = getattr(self, f"in_{b}")
-            m.d.comb += [link.push.eq(bus.valid), link.event.eq(bus.event), link.token.eq(bus.token), link.last.eq(bus.last)]
+            m.d.comb += [
+                link.push.eq(bus.valid),
+                link.event.eq(bus.event),
+                link.token.eq(bus.token),
+                link.last.eq(bus.last),
+            ]
 
         # sources in order: 0 is the own store, 1 + b is link b
         source, working, feeding = Signal(range(LINKS + 1)), Signal(), Signal()
@@ -108,8 +137,10 @@ class Exchange(wiring.Component):
                 with m.Case(n):
                     m.d.comb += [head.eq(store.head), row_shift.eq(di * th), column_shift.eq(dj * tw)]
         m.d.comb += [
-            self.patch.k.eq(head.k), self.patch.dy.eq(head.dy),
-            self.patch.row.eq(head.i + row_shift + reach), self.patch.column.eq(head.j + column_shift + reach),
+            self.patch.k.eq(head.k),
+            self.patch.dy.eq(head.dy),
+            self.patch.row.eq(head.i + row_shift + reach),
+            self.patch.column.eq(head.j + column_shift + reach),
             self.patch_valid.eq(feeding & ~exhausted),
         ]
         done = Signal()  # the source is finished in this cycle
@@ -138,9 +169,16 @@ class Exchange(wiring.Component):
                 m.d.sync += working.eq(0)
         m.d.comb += [
             self.finished.eq(done & (source == LINKS)),
-            self.all_last.eq(self.self_last & (
-                (seen_last | ~self.present | Cat(*[(source == b + 1) & done & ~skip & links[b].closed_last
-                                                   for b in range(LINKS)])).all())),
+            self.all_last.eq(
+                self.self_last
+                & (
+                    (
+                        seen_last
+                        | ~self.present
+                        | Cat(*[(source == b + 1) & done & ~skip & links[b].closed_last for b in range(LINKS)])
+                    ).all()
+                )
+            ),
         ]
         with m.If(self.step):
             m.d.sync += [seen_last.eq(0), self.self_last.eq(0)]

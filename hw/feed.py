@@ -1,7 +1,8 @@
-"""Feed: commands, weights and pixels reach every tile along one registered row-then-column chain, without back-pressure.
+"""Feed: commands, weights and pixels reach every tile along one registered row-then-column chain, without
+back-pressure.
 
-The front accepts them only when every tile can take them, so the chain never stalls: tile (r, c) sees each beat r + c + 1
-clocks after the front's register.
+The front accepts them only when every tile can take them, so the chain never stalls: tile (r, c) sees each beat r + c
++ 1 clocks after the front's register.
 """
 
 from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
@@ -30,11 +31,17 @@ class FeedLayout(data.StructLayout):
 
     def __init__(self, plan: Plan) -> None:
         g = plan.tiling.geometry
-        super().__init__({
-            "kind": FeedKind, "mark": unsigned(1), "value": signed(max(plan.weight.width, plan.input_change_width)),
-            "steps": unsigned(plan.steps_width),
-            "c": unsigned(bits(g.channels)), "y": unsigned(bits(g.image[0])), "x": unsigned(bits(g.image[1])),
-        })
+        super().__init__(
+            {
+                "kind": FeedKind,
+                "mark": unsigned(1),
+                "value": signed(max(plan.weight.width, plan.input_change_width)),
+                "steps": unsigned(plan.steps_width),
+                "c": unsigned(bits(g.channels)),
+                "y": unsigned(bits(g.image[0])),
+                "x": unsigned(bits(g.image[1])),
+            }
+        )
 
 
 class CommandLayout(data.StructLayout):
@@ -54,8 +61,10 @@ class WeightLayoutBeat(data.StructLayout):
 def origin_shapes(plan: Plan) -> dict[str, Shape]:
     """Shapes of the image coordinates of a region's first pixel; both may be negative."""
     g = plan.tiling.geometry
-    return {f"{axis}_origin": signed(max(bits(size), bits(g.margin + 1)) + 1)
-            for axis, size in zip("yx", g.image, strict=True)}
+    return {
+        f"{axis}_origin": signed(max(bits(size), bits(g.margin + 1)) + 1)
+        for axis, size in zip("yx", g.image, strict=True)
+    }
 
 
 class Front(wiring.Component):
@@ -64,19 +73,25 @@ class Front(wiring.Component):
     Members:
         command, pixels, weights: In streams; codes: Out stream.
         feed: Out, the register at the head of the chain. exit: In stream, the closing end of the drain chain.
-        busy: Out(1), a frame is in the machine. dirty: Out(1), the state does not belong to the weights (after reset or a
-        weight load): a warm frame is then refused with a closing word that says so.
+        busy: Out(1), a frame is in the machine. dirty: Out(1), the state does not belong to the weights (after reset
+        or a weight load): a warm frame is then refused with a closing word that says so.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         codes = stream.Signature(CodeLayout(plan))
-        super().__init__({
-            "command": In(stream.Signature(CommandLayout(plan))),
-            "pixels": In(stream.Signature(signed(plan.input_change_width))),
-            "weights": In(stream.Signature(WeightLayoutBeat(plan))),
-            "codes": Out(codes), "exit": In(codes), "feed": Out(FeedLayout(plan)), "busy": Out(1), "dirty": Out(1, init=1),
-        })
+        super().__init__(
+            {
+                "command": In(stream.Signature(CommandLayout(plan))),
+                "pixels": In(stream.Signature(signed(plan.input_change_width))),
+                "weights": In(stream.Signature(WeightLayoutBeat(plan))),
+                "codes": Out(codes),
+                "exit": In(codes),
+                "feed": Out(FeedLayout(plan)),
+                "busy": Out(1),
+                "dirty": Out(1, init=1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -91,17 +106,23 @@ class Front(wiring.Component):
                 m.d.comb += [self.weights.ready.eq(1), self.command.ready.eq(~self.weights.valid)]
                 with m.If(self.weights.valid):
                     m.d.sync += [
-                        self.feed.kind.eq(FeedKind.WEIGHT), self.feed.mark.eq(self.weights.payload.first),
-                        self.feed.value.eq(self.weights.payload.value), self.dirty.eq(1),
+                        self.feed.kind.eq(FeedKind.WEIGHT),
+                        self.feed.mark.eq(self.weights.payload.first),
+                        self.feed.value.eq(self.weights.payload.value),
+                        self.dirty.eq(1),
                     ]
                 with m.Elif(self.command.valid):
                     with m.If(self.command.payload.warm & self.dirty):
                         m.next = "REFUSE"
                     with m.Else():
                         m.d.sync += [
-                            self.feed.kind.eq(FeedKind.BEGIN), self.feed.mark.eq(self.command.payload.warm),
-                            self.feed.steps.eq(self.command.payload.steps), self.dirty.eq(0),
-                            c.eq(0), y.eq(0), x.eq(0),
+                            self.feed.kind.eq(FeedKind.BEGIN),
+                            self.feed.mark.eq(self.command.payload.warm),
+                            self.feed.steps.eq(self.command.payload.steps),
+                            self.dirty.eq(0),
+                            c.eq(0),
+                            y.eq(0),
+                            x.eq(0),
                             wait.eq(Mux(self.command.payload.warm, 0, plan.tiling.clear_cycles + CLEAR_MARGIN)),
                         ]
                         m.next = "CLEAR"
@@ -113,8 +134,13 @@ class Front(wiring.Component):
                 m.d.comb += self.pixels.ready.eq(1)
                 with m.If(self.pixels.valid):
                     m.d.sync += [
-                        self.feed.kind.eq(FeedKind.PIXEL), self.feed.value.eq(self.pixels.payload), self.feed.mark.eq(0),
-                        self.feed.c.eq(c), self.feed.y.eq(y), self.feed.x.eq(x), c.eq(c + 1),
+                        self.feed.kind.eq(FeedKind.PIXEL),
+                        self.feed.value.eq(self.pixels.payload),
+                        self.feed.mark.eq(0),
+                        self.feed.c.eq(c),
+                        self.feed.y.eq(y),
+                        self.feed.x.eq(x),
+                        c.eq(c + 1),
                     ]
                     with m.If(c == g.channels - 1):
                         m.d.sync += [c.eq(0), x.eq(x + 1)]
@@ -129,8 +155,10 @@ class Front(wiring.Component):
                     m.next = "IDLE"
             with m.State("REFUSE"):
                 m.d.comb += [
-                    self.codes.valid.eq(1), self.codes.payload.eq(0),
-                    self.codes.payload.last.eq(1), self.codes.payload.refused.eq(1),
+                    self.codes.valid.eq(1),
+                    self.codes.payload.eq(0),
+                    self.codes.payload.last.eq(1),
+                    self.codes.payload.refused.eq(1),
                 ]
                 with m.If(self.codes.ready):
                     m.next = "IDLE"
@@ -152,13 +180,21 @@ class Intake(wiring.Component):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         w = plan.layout
-        super().__init__({
-            "feed": In(FeedLayout(plan)), "out": Out(FeedLayout(plan)),
-            **{name: In(shape) for name, shape in origin_shapes(plan).items()},
-            "begin": Out(1), "warm": Out(1), "steps": Out(plan.steps_width),
-            "issue": Out(IssueLayout(plan)), "last": Out(1),
-            "weight_en": Out(w.lanes), "weight_addr": Out(bits(w.depth)), "weight_data": Out(plan.weight.width),
-        })
+        super().__init__(
+            {
+                "feed": In(FeedLayout(plan)),
+                "out": Out(FeedLayout(plan)),
+                **{name: In(shape) for name, shape in origin_shapes(plan).items()},
+                "begin": Out(1),
+                "warm": Out(1),
+                "steps": Out(plan.steps_width),
+                "issue": Out(IssueLayout(plan)),
+                "last": Out(1),
+                "weight_en": Out(w.lanes),
+                "weight_addr": Out(bits(w.depth)),
+                "weight_data": Out(plan.weight.width),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -166,7 +202,9 @@ class Intake(wiring.Component):
         here = self.out
         m.d.sync += here.eq(self.feed)
         m.d.comb += [
-            self.begin.eq(here.kind == FeedKind.BEGIN), self.warm.eq(here.mark), self.steps.eq(here.steps),
+            self.begin.eq(here.kind == FeedKind.BEGIN),
+            self.warm.eq(here.mark),
+            self.steps.eq(here.steps),
         ]
 
         # weights: one lane a beat, word by word
@@ -176,7 +214,8 @@ class Intake(wiring.Component):
         lane_now = Mux(restart, 1, lane)
         address_now = Mux(restart, 0, address)
         m.d.comb += [
-            self.weight_en.eq(Mux(is_weight, lane_now, 0)), self.weight_addr.eq(address_now),
+            self.weight_en.eq(Mux(is_weight, lane_now, 0)),
+            self.weight_addr.eq(address_now),
             self.weight_data.eq(here.value),
         ]
         with m.If(is_weight):
@@ -192,18 +231,27 @@ class Intake(wiring.Component):
         m.d.sync += [
             inside.eq((here.kind == FeedKind.PIXEL) & (y >= 0) & (y < hr) & (x >= 0) & (x < wr)),
             last.eq((here.kind == FeedKind.PIXEL) & here.mark),
-            c.eq(here.c), row.eq(y), column.eq(x), change.eq(here.value),
+            c.eq(here.c),
+            row.eq(y),
+            column.eq(x),
+            change.eq(here.value),
         ]
         m.submodules.rows = rows = Table({"r_row": [n * t.residual_words_per_row for n in range(hr)]})
         m.submodules.channels = channels = Table(
-            {"r_channel": [n * hr * t.residual_words_per_row for n in range(t.geometry.channels)]})
+            {"r_channel": [n * hr * t.residual_words_per_row for n in range(t.geometry.channels)]}
+        )
         lane_bits = lanes.bit_length() - 1
         r_addr, operand = Signal(bits(t.residual_depth)), Signal(signed(operand_width(plan)))
         m.d.comb += [
-            rows.index.eq(row), channels.index.eq(c), operand.eq((-change) << plan.input_extra_shift),
+            rows.index.eq(row),
+            channels.index.eq(c),
+            operand.eq((-change) << plan.input_extra_shift),
             r_addr.eq(rows.r_row + channels.r_channel + (column >> lane_bits)),
-            self.last.eq(last), self.issue.scatter.eq(inside), self.issue.constant.eq(inside),
-            self.issue.operand.eq(operand), self.issue.r_addr.eq(r_addr.replicate(t.residual_banks)),
+            self.last.eq(last),
+            self.issue.scatter.eq(inside),
+            self.issue.constant.eq(inside),
+            self.issue.operand.eq(operand),
+            self.issue.r_addr.eq(r_addr.replicate(t.residual_banks)),
             self.issue.r_en.eq(1 << column[:lane_bits] if lane_bits else 1),
         ]
         return m

@@ -1,6 +1,7 @@
 """Link: the store of one source of code events, filled in rounds of at most ``link_depth`` events closed by a token.
 
-Each tile has one for itself and one for each neighbour. It is filled completely, read completely and then emptied at once, so
+Each tile has one for itself and one for each neighbour. It is filled completely, read completely and then emptied at
+once, so
 it is a memory with a count and not a queue: a neighbour begins its next round only when this one was consumed.
 """
 
@@ -25,11 +26,21 @@ class Link(wiring.Component):
 
     def __init__(self, plan: Plan) -> None:
         self.layout, self.depth = EventLayout(plan), plan.link_depth
-        super().__init__({
-            "push": In(1), "event": In(self.layout), "token": In(1), "last": In(1),
-            "count": Out(range(self.depth + 1)), "closed": Out(1), "closed_last": Out(1),
-            "next": In(1), "head": Out(self.layout), "empty": Out(1), "clear": In(1),
-        })
+        super().__init__(
+            {
+                "push": In(1),
+                "event": In(self.layout),
+                "token": In(1),
+                "last": In(1),
+                "count": Out(range(self.depth + 1)),
+                "closed": Out(1),
+                "closed_last": Out(1),
+                "next": In(1),
+                "head": Out(self.layout),
+                "empty": Out(1),
+                "clear": In(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -37,8 +48,12 @@ class Link(wiring.Component):
         write, read = store.write_port(), store.read_port(domain="comb")
         at = Signal(range(self.depth + 1))
         m.d.comb += [
-            write.en.eq(self.push), write.addr.eq(self.count), write.data.eq(self.event),
-            read.addr.eq(at), self.head.eq(read.data), self.empty.eq(at == self.count),
+            write.en.eq(self.push),
+            write.addr.eq(self.count),
+            write.data.eq(self.event),
+            read.addr.eq(at),
+            self.head.eq(read.data),
+            self.empty.eq(at == self.count),
         ]
         with m.If(self.push):
             m.d.sync += self.count.eq(self.count + 1)

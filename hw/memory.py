@@ -17,8 +17,8 @@ class BankedMemory(wiring.Component):
         write_en: In(banks * lanes), one bit a lane.
         write_addr, write_data: as for reading.
 
-    Latency: one cycle. A read and a write of one word in the same cycle must not happen (the hazard distance forbids it), so
-    the ports need no bypass.
+    Latency: one cycle. A read and a write of one word in the same cycle must not happen (the hazard distance forbids
+    it), so the ports need no bypass.
     """
 
     def __init__(self, *, banks: int, depth: int, width: int, lanes: int = 1) -> None:
@@ -26,10 +26,16 @@ class BankedMemory(wiring.Component):
             raise ValueError(f"width {width} is not a multiple of {lanes} lanes")
         self.banks, self.depth, self.width, self.lanes = banks, depth, width, lanes
         self.address_bits = bits(depth)
-        super().__init__({
-            "read_en": In(1), "read_addr": In(banks * self.address_bits), "read_data": Out(banks * width),
-            "write_en": In(banks * lanes), "write_addr": In(banks * self.address_bits), "write_data": In(banks * width),
-        })
+        super().__init__(
+            {
+                "read_en": In(1),
+                "read_addr": In(banks * self.address_bits),
+                "read_data": Out(banks * width),
+                "write_en": In(banks * lanes),
+                "write_addr": In(banks * self.address_bits),
+                "write_data": In(banks * width),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -25,14 +25,21 @@ class Mesh(wiring.Component):
 
     def __init__(self, plan: Plan, *, tile_module: str = "striate_tile") -> None:
         self.plan, self.tile_module = plan, tile_module
-        super().__init__({
-            "command": In(stream.Signature(CommandLayout(plan))),
-            "pixels": In(stream.Signature(signed(plan.input_change_width))),
-            "weights": In(stream.Signature(WeightLayoutBeat(plan))),
-            "codes": Out(stream.Signature(CodeLayout(plan))), "busy": Out(1), "dirty": Out(1),
-            **{f"trace_{n}_{name}": Out(width)
-               for n in range(plan.tiling.count) for name, width in trace_members(plan).items()},
-        })
+        super().__init__(
+            {
+                "command": In(stream.Signature(CommandLayout(plan))),
+                "pixels": In(stream.Signature(signed(plan.input_change_width))),
+                "weights": In(stream.Signature(WeightLayoutBeat(plan))),
+                "codes": Out(stream.Signature(CodeLayout(plan))),
+                "busy": Out(1),
+                "dirty": Out(1),
+                **{
+                    f"trace_{n}_{name}": Out(width)
+                    for n in range(plan.tiling.count)
+                    for name, width in trace_members(plan).items()
+                },
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -53,8 +60,13 @@ class Mesh(wiring.Component):
             place: dict[str, int] = dict(zip(("y_low", "y_high", "x_low", "x_high"), inside, strict=True))
             present = sum(1 << b for b in range(LINKS) if t.neighbour(n, b) >= 0)
             east, south = col + 1 < t.tiles[1], col == 0 and row + 1 < t.tiles[0]
-            place |= {"i_base": row * t.block[0], "j_base": col * t.block[1], "present": present,
-                      "has_east": int(east), "has_south": int(south)}
+            place |= {
+                "i_base": row * t.block[0],
+                "j_base": col * t.block[1],
+                "present": present,
+                "has_east": int(east),
+                "has_south": int(south),
+            }
             assert place.keys() == place_members(plan).keys()
             m.d.comb += [here[name].eq(value) for name, value in place.items()]
             m.d.comb += [here["y_origin"].eq(y0), here["x_origin"].eq(x0)]
@@ -69,9 +81,14 @@ class Mesh(wiring.Component):
                 there = LinkOutLayout(plan)(wires[other]["link_out"])
                 target = here[f"in_{b}"]
                 m.d.comb += target.eq(Cat(there.send[OPPOSITE[b]], there.event.as_value(), there.token, there.last))
-            m.d.comb += here["acknowledged"].eq(Cat(*[
-                wires[t.neighbour(n, b)]["consumed"][OPPOSITE[b]] if t.neighbour(n, b) >= 0 else 0
-                for b in range(LINKS)]))
+            m.d.comb += here["acknowledged"].eq(
+                Cat(
+                    *[
+                        wires[t.neighbour(n, b)]["consumed"][OPPOSITE[b]] if t.neighbour(n, b) >= 0 else 0
+                        for b in range(LINKS)
+                    ]
+                )
+            )
             # the drain chain, against the input chain
             for port, exists, other in (("east", east, n + 1), ("south", south, n + t.tiles[1])):
                 if exists:
@@ -82,10 +99,12 @@ class Mesh(wiring.Component):
                     ]
             m.d.comb += [getattr(self, f"trace_{n}_{name}").eq(here[f"trace_{name}"]) for name in trace_members(plan)]
             m.submodules[f"tile{n}"] = Instance(
-                self.tile_module, i_clk=ClockSignal(), i_rst=ResetSignal(), **here.instance_ports())
+                self.tile_module, i_clk=ClockSignal(), i_rst=ResetSignal(), **here.instance_ports()
+            )
         first = wires[0]
         m.d.comb += [
-            front.exit.valid.eq(first["codes__valid"]), front.exit.payload.eq(first["codes__payload"]),
+            front.exit.valid.eq(first["codes__valid"]),
+            front.exit.payload.eq(first["codes__payload"]),
             first["codes__ready"].eq(front.exit.ready),
         ]
         return m

@@ -1,10 +1,10 @@
 """Scatter: ``R -= w * dy`` over the part of a patch that lies in the region, ``scatter_lanes`` pixels a cycle.
 
-Serves this tile's own events and its neighbours': a position up to ``reach`` outside the block is an index into the same
-tables. After each event the lanes pause for the hazard distance, so that two events never meet in one word.
+Serves this tile's own events and its neighbours': a position up to ``reach`` outside the block is an index into the
+same tables. After each event the lanes pause for the hazard distance, so that two events never meet in one word.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,10 +21,14 @@ class PatchEventLayout(data.StructLayout):
     def __init__(self, plan: Plan) -> None:
         t = plan.tiling
         reach = t.geometry.reach
-        super().__init__({
-            "k": unsigned(bits(t.geometry.kernels)), "row": unsigned(bits(t.block[0] + 2 * reach)),
-            "column": unsigned(bits(t.block[1] + 2 * reach)), "dy": signed(plan.code_change_width),
-        })
+        super().__init__(
+            {
+                "k": unsigned(bits(t.geometry.kernels)),
+                "row": unsigned(bits(t.block[0] + 2 * reach)),
+                "column": unsigned(bits(t.block[1] + 2 * reach)),
+                "dy": signed(plan.code_change_width),
+            }
+        )
 
 
 def row_table(plan: Plan) -> dict[str, list[int]]:
@@ -40,16 +44,20 @@ def row_table(plan: Plan) -> dict[str, list[int]]:
 
 
 def column_table(plan: Plan) -> dict[str, list[int]]:
-    """Per table column: visible groups - 1, the first of them, its R word and the turn that brings lane 0 to its bank."""
+    """Per table column: visible groups - 1, the first of them, its R word and the turn that brings lane 0 to its
+    bank.
+    """
     t = plan.tiling
     first, count = (values.tolist() for values in t.visible_groups())
     start = [t.geometry.stride * (n - t.geometry.reach) for n in range(len(first))]
     words = 1 << bits(t.residual_depth)  # the word before the region is never written: its address may wrap
     turn = [x % t.scatter_lanes // t.columns_per_word for x in start]
     return {
-        "more": [n - 1 for n in count], "first": first,
+        "more": [n - 1 for n in count],
+        "first": first,
         "r_word": [(x // t.scatter_lanes + g) % words for x, g in zip(start, first, strict=True)],
-        "rot": turn, "r_skip": [sum(1 << b for b in range(t.residual_banks) if b < r) for r in turn],
+        "rot": turn,
+        "r_skip": [sum(1 << b for b in range(t.residual_banks) if b < r) for r in turn],
     }
 
 
@@ -77,10 +85,15 @@ class Scatter(wiring.Component):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        super().__init__({
-            "event": In(PatchEventLayout(plan)), "event_valid": In(1), "event_ready": Out(1),
-            "issue": Out(IssueLayout(plan)), "idle": Out(1),
-        })
+        super().__init__(
+            {
+                "event": In(PatchEventLayout(plan)),
+                "event_valid": In(1),
+                "event_ready": Out(1),
+                "issue": Out(IssueLayout(plan)),
+                "idle": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -98,7 +111,8 @@ class Scatter(wiring.Component):
         m.submodules.rows = rows = Table(row_table(plan))
         m.submodules.columns = columns = Table(column_table(plan), {"r_skip": t.residual_banks})
         m.submodules.kernels = kernels = Table(
-            {"w_kernel": [k * g.channels * g.patch * groups for k in range(g.kernels)]})
+            {"w_kernel": [k * g.channels * g.patch * groups for k in range(g.kernels)]}
+        )
         m.submodules.masks = masks = Table(mask_table(plan), {"mask": t.scatter_lanes})
         m.d.comb += [rows.index.eq(event.row), columns.index.eq(event.column), kernels.index.eq(event.k)]
         held: dict[str, Signal] = {}
@@ -110,9 +124,17 @@ class Scatter(wiring.Component):
 
         weight, word = Signal(bits(w.scatter_words)), Signal(bits(t.residual_depth))
         m.d.comb += [weight.eq(kernels.w_kernel + rows.w_row + columns.first), word.eq(rows.r_row + columns.r_word)]
-        for name, value in {"weight": weight, "word": word, "row_more": rows.more, "column_more": columns.more,
-                            "group": columns.first, "rot": columns.rot, "skip": columns.r_skip,
-                            "column": event.column, "dy": event.dy}.items():
+        for name, value in {
+            "weight": weight,
+            "word": word,
+            "row_more": rows.more,
+            "column_more": columns.more,
+            "group": columns.first,
+            "rot": columns.rot,
+            "skip": columns.r_skip,
+            "column": event.column,
+            "dy": event.dy,
+        }.items():
             hold(name, value)
         with m.If(look):
             m.d.sync += ahead.eq(1)
@@ -121,7 +143,11 @@ class Scatter(wiring.Component):
 
         # the loops: channels > patch rows > column groups, then the pause
         active, pause = Signal(), Signal(range(HAZARD + 1))
-        channel_left, row_left, column_left = Signal(bits(g.channels)), Signal.like(rows.more), Signal.like(columns.more)
+        channel_left, row_left, column_left = (
+            Signal(bits(g.channels)),
+            Signal.like(rows.more),
+            Signal.like(columns.more),
+        )
         row_more, column_more = Signal.like(rows.more), Signal.like(columns.more)
         rot, skip, dy, column = (Signal.like(held[name]) for name in ("rot", "skip", "dy", "column"))
         group0, group = Signal(bits(groups)), Signal(bits(groups))
@@ -129,16 +155,25 @@ class Scatter(wiring.Component):
         r_plane, r_line, r_now = (Signal(bits(t.residual_depth), name=f"r_{n}") for n in ("plane", "line", "now"))
         final = Signal()
         m.d.comb += [
-            final.eq(pause == 1), take.eq(ahead & ((~active & (pause == 0)) | final)),
+            final.eq(pause == 1),
+            take.eq(ahead & ((~active & (pause == 0)) | final)),
             self.idle.eq(~waiting & ~ahead & ~active & (pause == 0)),
         ]
         with m.If(take):
             m.d.sync += [
-                active.eq(1), pause.eq(0), channel_left.eq(g.channels - 1),
-                row_left.eq(held["row_more"]), row_more.eq(held["row_more"]),
-                column_left.eq(held["column_more"]), column_more.eq(held["column_more"]),
-                rot.eq(held["rot"]), skip.eq(held["skip"]), dy.eq(held["dy"]), column.eq(held["column"]),
-                group0.eq(held["group"]), group.eq(held["group"]),
+                active.eq(1),
+                pause.eq(0),
+                channel_left.eq(g.channels - 1),
+                row_left.eq(held["row_more"]),
+                row_more.eq(held["row_more"]),
+                column_left.eq(held["column_more"]),
+                column_more.eq(held["column_more"]),
+                rot.eq(held["rot"]),
+                skip.eq(held["skip"]),
+                dy.eq(held["dy"]),
+                column.eq(held["column"]),
+                group0.eq(held["group"]),
+                group.eq(held["group"]),
             ]
             m.d.sync += [s.eq(held["weight"]) for s in (w_plane, w_line, w_now)]
             m.d.sync += [s.eq(held["word"]) for s in (r_plane, r_line, r_now)]
@@ -146,17 +181,29 @@ class Scatter(wiring.Component):
             m.d.sync += pause.eq(pause - 1)
         with m.Elif(active):
             with m.If(column_left != 0):
-                m.d.sync += [column_left.eq(column_left - 1), group.eq(group + 1),
-                             w_now.eq(w_now + 1), r_now.eq(r_now + 1)]
+                m.d.sync += [
+                    column_left.eq(column_left - 1),
+                    group.eq(group + 1),
+                    w_now.eq(w_now + 1),
+                    r_now.eq(r_now + 1),
+                ]
             with m.Elif(row_left != 0):
                 m.d.sync += [
-                    row_left.eq(row_left - 1), column_left.eq(column_more), group.eq(group0),
-                    w_line.eq(w_line + groups), w_now.eq(w_line + groups),
-                    r_line.eq(r_line + t.residual_words_per_row), r_now.eq(r_line + t.residual_words_per_row),
+                    row_left.eq(row_left - 1),
+                    column_left.eq(column_more),
+                    group.eq(group0),
+                    w_line.eq(w_line + groups),
+                    w_now.eq(w_line + groups),
+                    r_line.eq(r_line + t.residual_words_per_row),
+                    r_now.eq(r_line + t.residual_words_per_row),
                 ]
             with m.Elif(channel_left != 0):
-                m.d.sync += [channel_left.eq(channel_left - 1), row_left.eq(row_more), column_left.eq(column_more),
-                             group.eq(group0)]
+                m.d.sync += [
+                    channel_left.eq(channel_left - 1),
+                    row_left.eq(row_more),
+                    column_left.eq(column_more),
+                    group.eq(group0),
+                ]
                 m.d.sync += [s.eq(w_plane + g.patch * groups) for s in (w_plane, w_line, w_now)]
                 m.d.sync += [s.eq(r_plane + t.region[0] * t.residual_words_per_row) for s in (r_plane, r_line, r_now)]
             with m.Else():
@@ -167,9 +214,14 @@ class Scatter(wiring.Component):
         w_addr = Signal(bits(w.depth))
         sub_bits = w.share.bit_length() - 1
         m.d.comb += [
-            w_addr.eq(w.gather_depth + (w_now >> sub_bits)), masks.index.eq(Cat(group, column)),
-            self.issue.scatter.eq(active), self.issue.operand.eq(-dy), self.issue.rot.eq(rot),
-            self.issue.w_addr.eq(w_addr.replicate(w.banks)), self.issue.w_sub.eq(w_now[:sub_bits] if sub_bits else 0),
-            self.issue.r_addr.eq(Cat(*r_addr)), self.issue.r_en.eq(masks.mask),
+            w_addr.eq(w.gather_depth + (w_now >> sub_bits)),
+            masks.index.eq(Cat(group, column)),
+            self.issue.scatter.eq(active),
+            self.issue.operand.eq(-dy),
+            self.issue.rot.eq(rot),
+            self.issue.w_addr.eq(w_addr.replicate(w.banks)),
+            self.issue.w_sub.eq(w_now[:sub_bits] if sub_bits else 0),
+            self.issue.r_addr.eq(Cat(*r_addr)),
+            self.issue.r_en.eq(masks.mask),
         ]
         return m

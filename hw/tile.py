@@ -27,9 +27,15 @@ def place_members(plan: Plan) -> dict[str, int]:
     """Widths of the inputs that tell a tile where it is; the origins are signed."""
     g, t = plan.tiling.geometry, plan.tiling
     return {
-        "y_low": bits(t.region[0] + 1), "y_high": bits(t.region[0] + 1),
-        "x_low": bits(t.region[1] + 1), "x_high": bits(t.region[1] + 1),
-        "i_base": bits(g.sheet[0]), "j_base": bits(g.sheet[1]), "present": LINKS, "has_east": 1, "has_south": 1,
+        "y_low": bits(t.region[0] + 1),
+        "y_high": bits(t.region[0] + 1),
+        "x_low": bits(t.region[1] + 1),
+        "x_high": bits(t.region[1] + 1),
+        "i_base": bits(g.sheet[0]),
+        "j_base": bits(g.sheet[1]),
+        "present": LINKS,
+        "has_east": 1,
+        "has_south": 1,
     }
 
 
@@ -37,32 +43,56 @@ def trace_members(plan: Plan) -> dict[str, int]:
     """Widths of the observation outputs: every write of every state memory, as it happens. For simulation only."""
     t, k = plan.tiling, plan.tiling.geometry.kernels
     return {
-        "phase": 4, "step": plan.steps_width, "step_done": 1, "hazard": 1,
-        "u_en": 1, "u_addr": bits(t.positions), "u_data": k * plan.membrane.width,
-        "d_en": t.positions_per_cycle * t.kernel_groups, "d_addr": t.positions_per_cycle * bits(t.drive_depth),
+        "phase": 4,
+        "step": plan.steps_width,
+        "step_done": 1,
+        "hazard": 1,
+        "u_en": 1,
+        "u_addr": bits(t.positions),
+        "u_data": k * plan.membrane.width,
+        "d_en": t.positions_per_cycle * t.kernel_groups,
+        "d_addr": t.positions_per_cycle * bits(t.drive_depth),
         "d_data": t.positions_per_cycle * k * plan.drive_width,
-        "r_en": t.scatter_lanes, "r_addr": t.residual_banks * bits(t.residual_depth),
+        "r_en": t.scatter_lanes,
+        "r_addr": t.residual_banks * bits(t.residual_depth),
         "r_data": t.scatter_lanes * plan.residual_width,
-        "s_en": t.detect_lanes, "s_addr": bits(t.sent_depth), "s_data": t.detect_lanes * plan.residual.width,
-        "event": 1, "event_k": bits(k), "event_i": bits(t.block[0]), "event_j": bits(t.block[1]),
-        "event_dy": plan.code_change_width, "sent": LINKS,
-        "pixel": 1, "pixel_c": bits(t.geometry.channels), "pixel_y": bits(t.region[0]), "pixel_x": bits(t.region[1]),
-        "pixel_dr": plan.residual_change_width, "taken": 1,
+        "s_en": t.detect_lanes,
+        "s_addr": bits(t.sent_depth),
+        "s_data": t.detect_lanes * plan.residual.width,
+        "event": 1,
+        "event_k": bits(k),
+        "event_i": bits(t.block[0]),
+        "event_j": bits(t.block[1]),
+        "event_dy": plan.code_change_width,
+        "sent": LINKS,
+        "pixel": 1,
+        "pixel_c": bits(t.geometry.channels),
+        "pixel_y": bits(t.region[0]),
+        "pixel_x": bits(t.region[1]),
+        "pixel_dr": plan.residual_change_width,
+        "taken": 1,
     }
 
 
 def tile_signature(plan: Plan) -> wiring.Signature:
     """The ports of ``Tile``, without making one."""
     codes = stream.Signature(CodeLayout(plan))
-    return wiring.Signature({
-        "feed": In(FeedLayout(plan)), "feed_out": Out(FeedLayout(plan)),
-        **{name: In(shape) for name, shape in origin_shapes(plan).items()},
-        **{name: In(width) for name, width in place_members(plan).items()},
-        **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
-        "link_out": Out(LinkOutLayout(plan)), "consumed": Out(LINKS), "acknowledged": In(LINKS),
-        "east": In(codes), "south": In(codes), "codes": Out(codes),
-        **{f"trace_{name}": Out(width) for name, width in trace_members(plan).items()},
-    })
+    return wiring.Signature(
+        {
+            "feed": In(FeedLayout(plan)),
+            "feed_out": Out(FeedLayout(plan)),
+            **{name: In(shape) for name, shape in origin_shapes(plan).items()},
+            **{name: In(width) for name, width in place_members(plan).items()},
+            **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
+            "link_out": Out(LinkOutLayout(plan)),
+            "consumed": Out(LINKS),
+            "acknowledged": In(LINKS),
+            "east": In(codes),
+            "south": In(codes),
+            "codes": Out(codes),
+            **{f"trace_{name}": Out(width) for name, width in trace_members(plan).items()},
+        }
+    )
 
 
 class Tile(wiring.Component):
@@ -93,19 +123,23 @@ class Tile(wiring.Component):
         m.submodules.drain = drain = Drain(plan)
         m.submodules.u = u = BankedMemory(banks=1, depth=t.positions, width=kernels * plan.membrane.width)
         m.submodules.d = d = BankedMemory(
-            banks=ppc, depth=t.drive_depth, width=kernels * plan.drive_width, lanes=t.kernel_groups)
+            banks=ppc, depth=t.drive_depth, width=kernels * plan.drive_width, lanes=t.kernel_groups
+        )
         m.submodules.r = r = BankedMemory(
-            banks=t.residual_banks, depth=t.residual_depth, width=t.columns_per_word * plan.residual_width,
-            lanes=t.columns_per_word)
+            banks=t.residual_banks,
+            depth=t.residual_depth,
+            width=t.columns_per_word * plan.residual_width,
+            lanes=t.columns_per_word,
+        )
         m.submodules.s = s = BankedMemory(
-            banks=1, depth=t.sent_depth, width=t.detect_lanes * plan.residual.width, lanes=t.detect_lanes)
+            banks=1, depth=t.sent_depth, width=t.detect_lanes * plan.residual.width, lanes=t.detect_lanes
+        )
 
-        # ---- the order of things --------------------------------------------------------------------------------------
+        # ---- the order of things -------------------------------------------------------------------------------------
         phase, after = Signal(Phase, init=Phase.IDLE), Signal(Phase)
         steps, step, remaining = (Signal(plan.steps_width, name=n) for n in ("steps", "step", "remaining"))
         flush, clear = Signal(range(FLUSH_INPUT + 1)), Signal(bits(t.clear_cycles))
-        # step_end: the flush under way ends a step;  fresh: the next update begins a sheet
-        step_end, fresh, in_window = Signal(), Signal(), Signal()
+        step_end, in_window = Signal(), Signal()  # step_end: the flush under way ends a step
         overflow, saturated, count = Signal(), Signal(), Signal(plan.window_count_width)
         draining = phase == Phase.DRAIN
 
@@ -116,8 +150,13 @@ class Tile(wiring.Component):
             with m.Case(Phase.IDLE):
                 with m.If(intake.begin):
                     m.d.sync += [
-                        phase.eq(Mux(intake.warm, Phase.INPUT, Phase.CLEAR)), steps.eq(intake.steps), clear.eq(0),
-                        step.eq(0), remaining.eq(intake.steps), saturated.eq(0), count.eq(0),
+                        phase.eq(Mux(intake.warm, Phase.INPUT, Phase.CLEAR)),
+                        steps.eq(intake.steps),
+                        clear.eq(0),
+                        step.eq(0),
+                        remaining.eq(intake.steps),
+                        saturated.eq(0),
+                        count.eq(0),
                     ]
                     with m.If(~intake.warm):
                         m.d.sync += overflow.eq(0)
@@ -167,7 +206,7 @@ class Tile(wiring.Component):
                 with m.If(drain.done):
                     m.d.sync += phase.eq(Phase.IDLE)
 
-        # ---- update, exchange, drain ----------------------------------------------------------------------------------
+        # ---- update, exchange, drain ---------------------------------------------------------------------------------
         bounds = [first for first, _ in plan.step_shift[1:]]
         shift = Signal(update.shift.shape())
         m.d.comb += shift.eq(0)
@@ -176,14 +215,22 @@ class Tile(wiring.Component):
                 m.d.comb += shift.eq(n + 1)
         m.d.sync += update.shift.eq(shift)
         m.d.comb += [
-            update.run.eq((phase == Phase.UPDATE) | draining), update.drain.eq(draining),
-            exchange.event.eq(update.event), exchange.push.eq((phase == Phase.UPDATE) & update.event_valid & ~exchange.full),
+            update.run.eq((phase == Phase.UPDATE) | draining),
+            update.drain.eq(draining),
+            exchange.event.eq(update.event),
+            exchange.push.eq((phase == Phase.UPDATE) & update.event_valid & ~exchange.full),
             update.event_accept.eq(Mux(draining, drain.own_ready, ~exchange.full)),
-            drain.own_valid.eq(draining & update.event_valid), drain.own_done.eq(draining & update.done),
-            drain.own.k.eq(update.event.k), drain.own.y.eq(update.event.dy),
-            drain.own.i.eq(self.i_base + update.event.i), drain.own.j.eq(self.j_base + update.event.j),
-            drain.has_east.eq(self.has_east), drain.has_south.eq(self.has_south),
-            drain.overflow.eq(overflow), drain.saturated.eq(saturated), drain.events.eq(count),
+            drain.own_valid.eq(draining & update.event_valid),
+            drain.own_done.eq(draining & update.done),
+            drain.own.k.eq(update.event.k),
+            drain.own.y.eq(update.event.dy),
+            drain.own.i.eq(self.i_base + update.event.i),
+            drain.own.j.eq(self.j_base + update.event.j),
+            drain.has_east.eq(self.has_east),
+            drain.has_south.eq(self.has_south),
+            drain.overflow.eq(overflow),
+            drain.saturated.eq(saturated),
+            drain.events.eq(count),
         ]
         with m.If(exchange.push & in_window):
             m.d.sync += count.eq(count + 1)
@@ -192,31 +239,45 @@ class Tile(wiring.Component):
         with m.If(path.overflow):
             m.d.sync += overflow.eq(1)
         m.d.comb += [
-            scatter.event.eq(exchange.patch), scatter.event_valid.eq(exchange.patch_valid),
-            exchange.patch_ready.eq(scatter.event_ready), exchange.scatter_idle.eq(scatter.idle),
-            exchange.present.eq(self.present), exchange.acknowledged.eq(self.acknowledged),
-            self.link_out.eq(exchange.out), self.consumed.eq(exchange.consumed),
+            scatter.event.eq(exchange.patch),
+            scatter.event_valid.eq(exchange.patch_valid),
+            exchange.patch_ready.eq(scatter.event_ready),
+            exchange.scatter_idle.eq(scatter.idle),
+            exchange.present.eq(self.present),
+            exchange.acknowledged.eq(self.acknowledged),
+            self.link_out.eq(exchange.out),
+            self.consumed.eq(exchange.consumed),
         ]
         m.d.comb += [getattr(exchange, f"in_{b}").eq(getattr(self, f"in_{b}")) for b in range(LINKS)]
         for port in ("east", "south"):
             wiring.connect(m, wiring.flipped(getattr(self, port)), getattr(drain, port))
         wiring.connect(m, drain.out, wiring.flipped(self.codes))
 
-        # ---- detect, gather, input ------------------------------------------------------------------------------------
+        # ---- detect, gather, input -----------------------------------------------------------------------------------
         m.d.comb += [
-            detect.run.eq(phase == Phase.GATHER), gather.event.eq(detect.event), gather.event_valid.eq(detect.event_valid),
+            detect.run.eq(phase == Phase.GATHER),
+            gather.event.eq(detect.event),
+            gather.event_valid.eq(detect.event_valid),
             detect.event_accept.eq(gather.event_ready),
             *[getattr(detect, n).eq(getattr(self, n)) for n in ("y_low", "y_high", "x_low", "x_high")],
-            intake.feed.eq(self.feed), self.feed_out.eq(intake.out),
-            intake.y_origin.eq(self.y_origin), intake.x_origin.eq(self.x_origin),
-            path.weight_en.eq(intake.weight_en), path.weight_addr.eq(intake.weight_addr),
+            intake.feed.eq(self.feed),
+            self.feed_out.eq(intake.out),
+            intake.y_origin.eq(self.y_origin),
+            intake.x_origin.eq(self.x_origin),
+            path.weight_en.eq(intake.weight_en),
+            path.weight_addr.eq(intake.weight_addr),
             path.weight_data.eq(intake.weight_data),
             # one engine at a time: those that do not own the tile issue nothing
-            path.issue.eq(Mux(phase == Phase.GATHER, gather.issue.as_value(),
-                              Mux(phase == Phase.SCATTER, scatter.issue.as_value(), intake.issue.as_value()))),
+            path.issue.eq(
+                Mux(
+                    phase == Phase.GATHER,
+                    gather.issue.as_value(),
+                    Mux(phase == Phase.SCATTER, scatter.issue.as_value(), intake.issue.as_value()),
+                )
+            ),
         ]
 
-        # ---- memories -------------------------------------------------------------------------------------------------
+        # ---- memories ------------------------------------------------------------------------------------------------
         clearing = phase == Phase.CLEAR
 
         def write(store: BankedMemory, en: Value, addr: Value, word: Value) -> None:
@@ -224,9 +285,15 @@ class Tile(wiring.Component):
             live = clearing & (clear < store.depth)
             m.d.comb += [
                 store.write_en.eq(Mux(clearing, live.replicate(len(store.write_en)), en)),
-                store.write_addr.eq(Mux(clearing, clear[: store.address_bits].replicate(store.banks)
-                                        if len(clear) >= store.address_bits
-                                        else Cat(clear, *[0]).replicate(store.banks), addr)),
+                store.write_addr.eq(
+                    Mux(
+                        clearing,
+                        clear[: store.address_bits].replicate(store.banks)
+                        if len(clear) >= store.address_bits
+                        else Cat(clear, *[0]).replicate(store.banks),
+                        addr,
+                    )
+                ),
                 store.write_data.eq(Mux(clearing, 0, word)),
             ]
 
@@ -235,29 +302,53 @@ class Tile(wiring.Component):
         write(r, path.r_write_en, path.r_write_addr, path.r_write_data)
         write(s, detect.s_write_en, detect.s_write_addr, detect.s_write_data)
         m.d.comb += [
-            u.read_en.eq(update.u_read_en), u.read_addr.eq(update.u_read_addr), update.u_read_data.eq(u.read_data),
+            u.read_en.eq(update.u_read_en),
+            u.read_addr.eq(update.u_read_addr),
+            update.u_read_data.eq(u.read_data),
             # a frozen update holds the outputs of U and D: nobody else may read them then
             d.read_en.eq(update.d_read_en | path.d_read_en),
             d.read_addr.eq(Mux(path.d_read_en, path.d_read_addr, update.d_read_addr)),
-            update.d_read_data.eq(d.read_data), path.d_read_data.eq(d.read_data),
+            update.d_read_data.eq(d.read_data),
+            path.d_read_data.eq(d.read_data),
             r.read_en.eq(detect.r_read_en | path.r_read_en),
             r.read_addr.eq(Mux(path.r_read_en, path.r_read_addr, detect.r_read_addr)),
-            detect.r_read_data.eq(r.read_data), path.r_read_data.eq(r.read_data),
-            s.read_en.eq(detect.s_read_en), s.read_addr.eq(detect.s_read_addr), detect.s_read_data.eq(s.read_data),
+            detect.r_read_data.eq(r.read_data),
+            path.r_read_data.eq(r.read_data),
+            s.read_en.eq(detect.s_read_en),
+            s.read_addr.eq(detect.s_read_addr),
+            detect.s_read_data.eq(s.read_data),
         ]
 
-        # ---- what a testbench sees ------------------------------------------------------------------------------------
+        # ---- what a testbench sees -----------------------------------------------------------------------------------
         seen: dict[str, Value] = {
-            "phase": phase, "step": step, "step_done": (phase == Phase.FLUSH) & (flush == 0) & step_end,
+            "phase": phase,
+            "step": step,
+            "step_done": (phase == Phase.FLUSH) & (flush == 0) & step_end,
             "hazard": path.hazard,
-            "u_en": u.write_en, "u_addr": u.write_addr, "u_data": u.write_data,
-            "d_en": d.write_en, "d_addr": d.write_addr, "d_data": d.write_data,
-            "r_en": r.write_en, "r_addr": r.write_addr, "r_data": r.write_data,
-            "s_en": s.write_en, "s_addr": s.write_addr, "s_data": s.write_data,
-            "event": exchange.push, "event_k": update.event.k, "event_i": update.event.i, "event_j": update.event.j,
-            "event_dy": update.event.dy, "sent": exchange.out.send,
-            "pixel": gather.event_valid & gather.event_ready, "pixel_c": detect.event.c, "pixel_y": detect.event.y,
-            "pixel_x": detect.event.x, "pixel_dr": detect.event.dr, "taken": gather.taken,
+            "u_en": u.write_en,
+            "u_addr": u.write_addr,
+            "u_data": u.write_data,
+            "d_en": d.write_en,
+            "d_addr": d.write_addr,
+            "d_data": d.write_data,
+            "r_en": r.write_en,
+            "r_addr": r.write_addr,
+            "r_data": r.write_data,
+            "s_en": s.write_en,
+            "s_addr": s.write_addr,
+            "s_data": s.write_data,
+            "event": exchange.push,
+            "event_k": update.event.k,
+            "event_i": update.event.i,
+            "event_j": update.event.j,
+            "event_dy": update.event.dy,
+            "sent": exchange.out.send,
+            "pixel": gather.event_valid & gather.event_ready,
+            "pixel_c": detect.event.c,
+            "pixel_y": detect.event.y,
+            "pixel_x": detect.event.x,
+            "pixel_dr": detect.event.dr,
+            "taken": gather.taken,
         }
         m.d.comb += [getattr(self, f"trace_{name}").eq(value) for name, value in seen.items()]
         return m

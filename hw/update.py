@@ -5,13 +5,12 @@
 The drain is the same pass with the old code taken as 0 and u left alone: it emits every code that is not 0.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
-from .memory import delayed
 from .shapes import fit, lane, overflows, round_shift, transfer
 
 
@@ -20,10 +19,14 @@ class EventLayout(data.StructLayout):
 
     def __init__(self, plan: Plan) -> None:
         t = plan.tiling
-        super().__init__({
-            "k": unsigned(bits(t.geometry.kernels)), "i": unsigned(bits(t.block[0])), "j": unsigned(bits(t.block[1])),
-            "dy": signed(plan.code_change_width),
-        })
+        super().__init__(
+            {
+                "k": unsigned(bits(t.geometry.kernels)),
+                "i": unsigned(bits(t.block[0])),
+                "j": unsigned(bits(t.block[1])),
+                "dy": signed(plan.code_change_width),
+            }
+        )
 
 
 class Serialiser(wiring.Component):
@@ -39,11 +42,20 @@ class Serialiser(wiring.Component):
 
     def __init__(self, *, lanes: int, width: int) -> None:
         self.lanes, self.width = lanes, width
-        super().__init__({
-            "load": In(1), "present": In(1), "mask": In(lanes), "values": In(lanes * width),
-            "index": Out(bits(lanes)), "value": Out(signed(width)), "valid": Out(1), "accept": In(1),
-            "occupied": Out(1), "free": Out(1),
-        })
+        super().__init__(
+            {
+                "load": In(1),
+                "present": In(1),
+                "mask": In(lanes),
+                "values": In(lanes * width),
+                "index": Out(bits(lanes)),
+                "value": Out(signed(width)),
+                "valid": Out(1),
+                "accept": In(1),
+                "occupied": Out(1),
+                "free": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -60,8 +72,12 @@ class Serialiser(wiring.Component):
                 m.d.comb += [self.index.eq(n), self.value.eq(lane(values, n, self.width))]
         with m.If(self.free):
             with m.If(self.load):
-                m.d.sync += [self.occupied.eq(self.present), mask.eq(self.mask), values.eq(self.values),
-                             more.eq((self.mask & (self.mask - 1)).any())]
+                m.d.sync += [
+                    self.occupied.eq(self.present),
+                    mask.eq(self.mask),
+                    values.eq(self.values),
+                    more.eq((self.mask & (self.mask - 1)).any()),
+                ]
         with m.Elif(self.accept):
             m.d.sync += [mask.eq(rest), more.eq((rest & (rest - 1)).any())]
         return m
@@ -85,17 +101,28 @@ class Update(wiring.Component):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         t = plan.tiling
-        super().__init__({
-            "start": In(1), "run": In(1), "drain": In(1), "shift": In(bits(len(plan.shifts))),
-            "u_read_en": Out(1), "u_read_addr": Out(bits(t.positions)),
-            "u_read_data": In(t.geometry.kernels * plan.membrane.width),
-            "u_write_en": Out(1), "u_write_addr": Out(bits(t.positions)),
-            "u_write_data": Out(t.geometry.kernels * plan.membrane.width),
-            "d_read_en": Out(1), "d_read_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
-            "d_read_data": In(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
-            "event": Out(EventLayout(plan)), "event_valid": Out(1), "event_accept": In(1),
-            "done": Out(1), "saturated": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "run": In(1),
+                "drain": In(1),
+                "shift": In(bits(len(plan.shifts))),
+                "u_read_en": Out(1),
+                "u_read_addr": Out(bits(t.positions)),
+                "u_read_data": In(t.geometry.kernels * plan.membrane.width),
+                "u_write_en": Out(1),
+                "u_write_addr": Out(bits(t.positions)),
+                "u_write_data": Out(t.geometry.kernels * plan.membrane.width),
+                "d_read_en": Out(1),
+                "d_read_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
+                "d_read_data": In(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
+                "event": Out(EventLayout(plan)),
+                "event_valid": Out(1),
+                "event_accept": In(1),
+                "done": Out(1),
+                "saturated": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -124,8 +151,10 @@ class Update(wiring.Component):
                 with m.If(i == th - 1):
                     m.d.sync += left.eq(0)
         m.d.comb += [
-            self.u_read_en.eq(advance), self.u_read_addr.eq(position),
-            self.d_read_en.eq(advance), self.d_read_addr.eq(d_addr.replicate(ppc)),
+            self.u_read_en.eq(advance),
+            self.u_read_addr.eq(position),
+            self.d_read_en.eq(advance),
+            self.d_read_addr.eq(d_addr.replicate(ppc)),
         ]
 
         # which position is where: valid bits and coordinates through the seven stages in front of the serialiser
@@ -147,8 +176,16 @@ class Update(wiring.Component):
                 m.d.sync += register.eq(value)
             return register
 
-        settings = dict(threshold_q=plan.threshold_q, membrane=plan.membrane, code=plan.code,
-                        soft=plan.soft, two_sided=plan.two_sided)
+        def code_of(u: Value) -> Value:
+            return transfer(
+                u,
+                threshold_q=plan.threshold_q,
+                membrane=plan.membrane,
+                code=plan.code,
+                soft=plan.soft,
+                two_sided=plan.two_sided,
+            )
+
         new_u, changes, marks, outside = [], [], [], []
         d_word = Signal(kernels * wd)
         with m.Switch(banks[1]):
@@ -158,7 +195,7 @@ class Update(wiring.Component):
         for k in range(kernels):
             u2 = stage(lane(self.u_read_data, k, wu), f"u2_{k}")
             d2 = stage(lane(d_word, k, wd), f"d2_{k}")
-            y3 = stage(transfer(u2, **settings), f"y3_{k}")
+            y3 = stage(code_of(u2), f"y3_{k}")
             e3 = stage((d2 << (common - fd)) - (u2 << (common - fu)), f"e3_{k}")
             u3 = stage(u2, f"u3_{k}")
             e4, y4, u4 = stage(e3 + (y3 << (common - fy)), f"e4_{k}"), stage(y3, f"y4_{k}"), stage(u3, f"u4_{k}")
@@ -171,7 +208,7 @@ class Update(wiring.Component):
             kept = Mux(self.drain, u5, fit(total, plan.membrane)).as_signed()
             u6, o6 = stage(kept[:wu].as_signed(), f"u6_{k}"), stage(overflows(total, plan.membrane), f"o6_{k}")
             y6 = stage(Mux(self.drain, 0, y5), f"y6_{k}")
-            n7, u7, y7 = stage(transfer(u6, **settings), f"n7_{k}"), stage(u6, f"u7_{k}"), stage(y6, f"y7_{k}")
+            n7, u7, y7 = stage(code_of(u6), f"n7_{k}"), stage(u6, f"u7_{k}"), stage(y6, f"y7_{k}")
             o7 = stage(o6, f"o7_{k}")
             difference = Signal(signed(change), name=f"difference_{k}")
             m.d.comb += difference.eq(n7 - y7)
@@ -183,9 +220,12 @@ class Update(wiring.Component):
         last_tag = tags[stages]
         live = valid[stages - 1]
         m.d.comb += [
-            out.load.eq(advance), out.present.eq(live), out.mask.eq(Mux(live, Cat(*marks), 0)),
+            out.load.eq(advance),
+            out.present.eq(live),
+            out.mask.eq(Mux(live, Cat(*marks), 0)),
             out.values.eq(Cat(*changes)),
-            self.u_write_en.eq(advance & live & ~self.drain), self.u_write_addr.eq(last_tag[: len(position)]),
+            self.u_write_en.eq(advance & live & ~self.drain),
+            self.u_write_addr.eq(last_tag[: len(position)]),
             self.u_write_data.eq(Cat(*new_u)),
             self.saturated.eq(self.u_write_en & Cat(*outside).any()),
         ]
@@ -193,9 +233,12 @@ class Update(wiring.Component):
         with m.If(advance):
             m.d.sync += here.eq(last_tag)
         m.d.comb += [
-            self.event.k.eq(out.index), self.event.i.eq(here[len(position) : len(position) + len(i)]),
-            self.event.j.eq(here[len(position) + len(i) :]), self.event.dy.eq(out.value),
-            self.event_valid.eq(self.run & out.valid), out.accept.eq(self.run & self.event_accept),
+            self.event.k.eq(out.index),
+            self.event.i.eq(here[len(position) : len(position) + len(i)]),
+            self.event.j.eq(here[len(position) + len(i) :]),
+            self.event.dy.eq(out.value),
+            self.event_valid.eq(self.run & out.valid),
+            out.accept.eq(self.run & self.event_accept),
             self.done.eq(advance & out.occupied & ~valid.any() & ~left),
         ]
         return m

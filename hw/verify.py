@@ -1,6 +1,7 @@
 """RTL against the machine: every word of every step and the cycle of everything, on Verilator.
 
-The Verilog is compiled once per design and driven by ``cosim/harness.py``; what it must do comes from ``sim/machine.py``. Nothing
+The Verilog is compiled once per design and driven by ``cosim/harness.py``; what it must do comes from
+``sim/machine.py``. Nothing
 is sampled: all state words of all tiles are compared after every step.
 """
 
@@ -20,11 +21,12 @@ import numpy.typing as npt
 from ..golden.dictionary import Dictionary
 from ..golden.errors import InputError
 from ..sim.design import Design
-from ..sim.machine import Machine, Ports
+from ..sim.machine import Machine
 from ..sim.plan import Plan
+from ..sim.run import Ports
 from ..sim.tiling import IntArray
-from .cosim.checker import Checker, Divergence, Expected
-from .cosim.harness import CompiledMesh, Handshakes, build
+from .cosim.checker import MEMORIES, Checker, Divergence, Expected
+from .cosim.harness import ABANDONED, RAN_OUT, CompiledMesh, Handshakes, build
 from .cosim.random_design import RandomDesign, draw
 from .emit import MESH_FILE, TILE_FILE, quantised, verilog
 
@@ -70,22 +72,64 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        names = ("passed", "designs", "steps", "words_compared", "mismatches", "cycles_rtl", "cycles_model", "code_events",
-                 "residual_events", "link_events", "simulator", "first_divergence", "rtl_seconds", "mix")
-        return {name: getattr(self, name) for name in names} | {"rtl_cycles_per_second": round(self.rtl_cycles_per_second)}
+        names = (
+            "passed",
+            "designs",
+            "steps",
+            "words_compared",
+            "mismatches",
+            "cycles_rtl",
+            "cycles_model",
+            "code_events",
+            "residual_events",
+            "link_events",
+            "simulator",
+            "first_divergence",
+            "rtl_seconds",
+            "mix",
+        )
+        return {name: getattr(self, name) for name in names} | {
+            "rtl_cycles_per_second": round(self.rtl_cycles_per_second)
+        }
 
     def merged(self, other: "Verdict") -> "Verdict":
         """Both together; the first divergence is this one's if it has one."""
-        sums = {name: getattr(self, name) + getattr(other, name) for name in (
-            "designs", "steps", "words_compared", "mismatches", "cycles_rtl", "cycles_model", "code_events",
-            "residual_events", "link_events", "rtl_seconds")}
-        return replace(self, passed=self.passed and other.passed,
-                       first_divergence=self.first_divergence or other.first_divergence, **sums)
+        sums = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in (
+                "designs",
+                "steps",
+                "words_compared",
+                "mismatches",
+                "cycles_rtl",
+                "cycles_model",
+                "code_events",
+                "residual_events",
+                "link_events",
+                "rtl_seconds",
+            )
+        }
+        return replace(
+            self,
+            passed=self.passed and other.passed,
+            first_divergence=self.first_divergence or other.first_divergence,
+            **sums,
+        )
 
 
-def verify_frames(plan: Plan, weights: IntArray, frames: Sequence[Frame], tile: Path, mesh: Path, *,
-                  wave: Path | None = None, jobs: int = 1, design: str = "", optimize: int = 1,
-                  progress: Progress | None = None) -> Verdict:
+def verify_frames(
+    plan: Plan,
+    weights: IntArray,
+    frames: Sequence[Frame],
+    tile: Path,
+    mesh: Path,
+    *,
+    wave: Path | None = None,
+    jobs: int = 1,
+    design: str = "",
+    optimize: int = 1,
+    progress: Progress | None = None,
+) -> Verdict:
     """Run frames through the RTL and the machine and compare everything, until the first frame that differs.
 
     Args:
@@ -96,71 +140,107 @@ def verify_frames(plan: Plan, weights: IntArray, frames: Sequence[Frame], tile: 
     """
     started = time.perf_counter()
     library = build(plan, tile, mesh, trace=wave is not None, jobs=jobs, optimize=optimize)
-    machine, check = Machine(plan, weights), Checker(plan)
-    totals = dict.fromkeys(("cycles_rtl", "cycles_model", "code_events", "residual_events", "link_events"), 0)
-    rtl_seconds = 0.0
     with CompiledMesh(plan, library, wave=wave) as rtl:
-        loaded = rtl.load_weights(plan.layout.beats(weights), frames[0].handshakes)
-        if loaded != plan.layout.beat_count:
-            check.differ("weight stream: beats accepted", 0, -1, plan.layout.beat_count, loaded)
+        session = _Session(plan, rtl, Machine(plan, weights), Checker(plan), len(frames), progress)
+        session.load(weights, frames[0].handshakes)
         for n, frame in enumerate(frames):
-            if check.mismatches:
+            if session.check.mismatches:
                 break
-            check.frame = n
-            if frame.weights is not None:
-                rtl.load_weights(plan.layout.beats(frame.weights), frame.handshakes)
-                machine = Machine(plan, frame.weights)
-            if rtl.dirty != machine.dirty:
-                check.differ("dirty", 0, -1, int(machine.dirty), int(rtl.dirty))
-                break
-            if frame.warm and machine.dirty:
-                _refused(rtl, frame, check)
-                continue
-            expected = Expected(plan)
-            before = machine.input.copy() if frame.warm else np.zeros_like(frame.image)
-            run = machine.frame(frame.image, frame.steps, warm=frame.warm, observe=expected.observe)
-            assert run.cycles is not None
-            h = frame.handshakes
-            slack = 1 + (h.stall_in + h.stall_out) / 64
-            limit = int(run.cycles.frame * slack * 2) + 20_000
-            memories = {name: rtl.memory(name) for name in ("sent", "drive", "membrane", "residual")}
-
-            def done(tile: int, step: int, expected: Expected = expected, memories: dict[str, IntArray] = memories,
-                     n: int = n, steps: int = frame.steps) -> bool:
-                if progress is not None and tile == 0:
-                    progress(f"frame {n + 1} of {len(frames)}: step {step + 1} of {steps}",
-                             (n + (step + 1) / steps) / len(frames))
-                return check.step(tile, step, expected, memories, rtl.events(tile), rtl.pixels(tile))
-
-            timer = time.perf_counter()
-            seen = rtl.frame(_stream(frame.image - before), frame.steps, warm=frame.warm, handshakes=h,
-                             limit=limit, abandon=frame.reset_after, step_done=done)
-            rtl_seconds += time.perf_counter() - timer
-            if frame.reset_after >= 0 and seen.status == 3:
-                rtl.reset()
-                machine = Machine(plan, machine.weights)
-                continue
-            if seen.error:
-                check.differ("assertion", 0, -1, "none", seen.error)
-            elif seen.status == 2 and not check.mismatches:
-                check.differ("end of the frame", 0, -1, f"within {limit} clocks", "no closing word")
-            if check.mismatches:
-                break
-            if h.stall_in or h.stall_out:  # the recorded handshakes predict every cycle
-                run = replace(run, cycles=machine.replay(Ports(seen.pixel_cycles, seen.ready)))
-            check.codes(run, seen.codes, seen.closing)
-            check.cycles(run, seen.phases, seen.beat_cycles)
-            assert run.cycles is not None
-            totals["cycles_rtl"] += int(seen.closing[7]) + 1
-            totals["cycles_model"] += run.cycles.frame
-            totals["code_events"] += run.counts.code_events
-            totals["residual_events"] += run.counts.residual_events
-            totals["link_events"] += run.counts.link_events
-            if seen.link_events != run.counts.link_events:
-                check.differ("link events of the frame", 0, -1, run.counts.link_events, seen.link_events)
+            session.run(n, frame)
+    check, (rtl_cycles, model_cycles, codes, pixels, links) = session.check, session.totals.tolist()
     first = check.first.as_dict() | ({"design": design} if design else {}) if check.first else None
-    return Verdict(check.mismatches == 0, 1, check.steps, check.words, check.mismatches, **totals, first_divergence=first,
-                   seconds=time.perf_counter() - started, rtl_seconds=rtl_seconds)
+    return Verdict(
+        passed=check.mismatches == 0,
+        designs=1,
+        steps=check.steps,
+        words_compared=check.words,
+        mismatches=check.mismatches,
+        cycles_rtl=rtl_cycles,
+        cycles_model=model_cycles,
+        code_events=codes,
+        residual_events=pixels,
+        link_events=links,
+        first_divergence=first,
+        seconds=time.perf_counter() - started,
+        rtl_seconds=session.rtl_seconds,
+    )
+
+
+@dataclass
+class _Session:
+    """RTL and machine side by side, frame after frame."""
+
+    plan: Plan
+    rtl: CompiledMesh
+    machine: Machine
+    check: Checker
+    frames: int
+    progress: Progress | None
+    rtl_seconds: float = 0.0
+    # clocks of the RTL and of the model, code, residual and link events
+    totals: IntArray = field(default_factory=lambda: np.zeros(5, np.int64))
+
+    def load(self, weights: IntArray, handshakes: Handshakes) -> None:
+        """Load weights into both; either is then dirty."""
+        loaded = self.rtl.load_weights(self.plan.layout.beats(weights), handshakes)
+        if loaded != self.plan.layout.beat_count:
+            self.check.differ("weight stream: beats accepted", 0, -1, self.plan.layout.beat_count, loaded)
+        self.machine = Machine(self.plan, weights)
+
+    def run(self, n: int, frame: Frame) -> None:
+        """One frame in both, compared word by word as it goes and cycle by cycle at its end."""
+        check, rtl = self.check, self.rtl
+        check.frame = n
+        if frame.weights is not None:
+            self.load(frame.weights, frame.handshakes)
+        if rtl.dirty != self.machine.dirty:
+            check.differ("dirty", 0, -1, int(self.machine.dirty), int(rtl.dirty))
+            return
+        if frame.warm and self.machine.dirty:
+            _refused(rtl, frame, check)
+            return
+        expected = Expected(self.plan)
+        change = frame.image - (self.machine.input if frame.warm else 0)
+        run = self.machine.frame(frame.image, frame.steps, warm=frame.warm, observe=expected.observe)
+        assert run.cycles is not None
+        h = frame.handshakes
+        # a design that hangs is given twice the clocks it should take, stalls included
+        limit = int(run.cycles.frame * 2 * (1 + (h.stall_in + h.stall_out) / 64)) + 20_000
+        memories = {name: rtl.memory(name) for name in MEMORIES}
+
+        def done(tile: int, step: int) -> bool:
+            if self.progress is not None and tile == 0:
+                text = f"frame {n + 1} of {self.frames}: step {step + 1} of {frame.steps}"
+                self.progress(text, (n + (step + 1) / frame.steps) / self.frames)
+            return check.step(tile, step, expected, memories, rtl.events(tile), rtl.pixels(tile))
+
+        timer = time.perf_counter()
+        seen = rtl.frame(
+            _stream(change), frame.steps, warm=frame.warm, handshakes=h, limit=limit, abandon=frame.reset_after,
+            step_done=done,
+        )  # fmt: skip
+        self.rtl_seconds += time.perf_counter() - timer
+        if seen.error:
+            check.differ("assertion", 0, -1, "none", seen.error)
+        elif seen.status == RAN_OUT and not check.mismatches:
+            check.differ("end of the frame", 0, -1, f"within {limit} clocks", "no closing word")
+        if check.mismatches:
+            return
+        if seen.status == ABANDONED:
+            rtl.reset()
+            self.machine = Machine(self.plan, self.machine.weights)
+            return
+        if h.stall_in or h.stall_out:  # the recorded handshakes predict every cycle
+            run = replace(run, cycles=self.machine.replay(Ports(seen.pixel_cycles, seen.ready)))
+        assert run.cycles is not None
+        check.codes(run, seen.codes, seen.closing)
+        check.cycles(run, seen.phases, seen.beat_cycles)
+        if seen.link_events != run.counts.link_events:
+            check.differ("link events of the frame", 0, -1, run.counts.link_events, seen.link_events)
+        c = run.counts
+        self.totals += np.array(
+            [int(seen.closing[7]) + 1, run.cycles.frame, c.code_events, c.residual_events, c.link_events], np.int64
+        )
 
 
 def _stream(change: IntArray) -> IntArray:
@@ -177,13 +257,24 @@ def _refused(rtl: CompiledMesh, frame: Frame, check: Checker) -> None:
         check.differ("warm frame on a dirty machine", 0, -1, "refused", found)
 
 
-def verify(design: Design, *, picture: npt.NDArray[np.float64] | None = None, random: int | None = None, seed: int = 0,
-           rtl: Path | None = None, wave: Path | None = None, steps: int | None = None, jobs: int | None = None,
-           dictionary: Dictionary | None = None, progress: Progress | None = None) -> Verdict:
+def verify(
+    design: Design,
+    *,
+    picture: npt.NDArray[np.float64] | None = None,
+    random: int | None = None,
+    seed: int = 0,
+    rtl: Path | None = None,
+    wave: Path | None = None,
+    steps: int | None = None,
+    jobs: int | None = None,
+    dictionary: Dictionary | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
     """Check RTL against the machine.
 
     Args:
-        picture: (C, H, W) float image for the design. random: that many random designs instead (the design is then not used).
+        picture: (C, H, W) float image for the design. random: that many random designs instead (the design is then not
+        used).
         rtl: check the Verilog in this folder, as ``emit`` wrote it or edited. wave: write a VCD. steps: in place of the
         design's. jobs: processes for random designs (all cores). progress: called with (text, fraction done).
 
@@ -201,8 +292,10 @@ def verify(design: Design, *, picture: npt.NDArray[np.float64] | None = None, ra
     if picture is None:
         picture = np.random.default_rng(seed).standard_normal(design.geometry.image_shape) * 0.1
     if picture.shape != design.geometry.image_shape:
-        raise InputError(f"the picture is {picture.shape}, the design wants {design.geometry.image_shape}; "
-                         f"crop it or set network.image")
+        raise InputError(
+            f"the picture is {picture.shape}, the design wants {design.geometry.image_shape}; "
+            f"crop it or set network.image"
+        )
     if progress is not None:
         progress("generating and compiling", 0.0)
     with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
@@ -216,12 +309,20 @@ def verify(design: Design, *, picture: npt.NDArray[np.float64] | None = None, ra
             for name, text in verilog(plan).items():
                 (folder / name).write_text(text)
         frames = [Frame(plan.quantise_image(picture), steps)]
-        verdict = verify_frames(plan, weights, frames, folder / TILE_FILE, folder / MESH_FILE, wave=wave,
-                                jobs=jobs or os.cpu_count() or 1, progress=progress)
+        verdict = verify_frames(
+            plan,
+            weights,
+            frames,
+            folder / TILE_FILE,
+            folder / MESH_FILE,
+            wave=wave,
+            jobs=jobs or os.cpu_count() or 1,
+            progress=progress,
+        )
     return replace(verdict, seconds=time.perf_counter() - started)
 
 
-# ---- random designs ----------------------------------------------------------------------------------------------------
+# ---- random designs --------------------------------------------------------------------------------------------------
 def verify_random(count: int, seed: int, *, jobs: int | None = None, progress: Progress | None = None) -> Verdict:
     """Verify ``count`` designs drawn from ``seed``: cold, stalled, warm, reloaded and reset frames of each.
 
@@ -253,8 +354,9 @@ def _verify_one(seed: int, number: int) -> tuple[Verdict, RandomDesign]:
         folder = Path(scratch)
         for name, text in verilog(drawn.plan).items():
             (folder / name).write_text(text)
-        verdict = verify_frames(drawn.plan, drawn.weights, random_frames(drawn), folder / TILE_FILE, folder / MESH_FILE,
-                                design=drawn.text)
+        verdict = verify_frames(
+            drawn.plan, drawn.weights, random_frames(drawn), folder / TILE_FILE, folder / MESH_FILE, design=drawn.text
+        )
     return verdict, drawn
 
 

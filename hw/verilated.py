@@ -313,7 +313,9 @@ def _compile(
     units: list[list[Path]] = []
     for members in by_model.values():
         # one large model over several cores; several models are as many units anyway
-        shares: list[tuple[int, list[Path]]] = [(0, []) for _ in range(max(1, options.jobs) if len(by_model) <= 2 else 1)]
+        shares: list[tuple[int, list[Path]]] = [
+            (0, []) for _ in range(max(1, options.jobs) if len(by_model) <= 2 else 1)
+        ]
         for file in sorted(members, key=lambda file: (-file.stat().st_size, file.name)):
             lightest = min(range(len(shares)), key=lambda index: shares[index][0])
             shares[lightest] = (shares[lightest][0] + file.stat().st_size, [*shares[lightest][1], file])

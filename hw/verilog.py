@@ -42,7 +42,9 @@ def rtlil_to_verilog(text: str, name: str, *, flatten: bool = False) -> str:
     with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
         place = Path(scratch)
         (place / "in.il").write_text(text)
-        steps = f"read_rtlil in.il; proc; {'flatten; ' if flatten else ''}opt -full; opt_clean; write_verilog -noattr out.v"
+        steps = (
+            f"read_rtlil in.il; proc; {'flatten; ' if flatten else ''}opt -full; opt_clean; write_verilog -noattr out.v"
+        )
         run_yosys(steps, place, outputs=["out.v"])
         verilog = (place / "out.v").read_text()
     head, _, body = verilog.partition("*/")

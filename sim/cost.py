@@ -6,9 +6,9 @@ either a count that the run incremented, a width of the plan or a number of `tec
 
 from dataclasses import dataclass
 
-from .machine import Run
 from .plan import Plan
 from .resources import resources
+from .run import Run
 from .tech import FPGA_40NM, Band, Number, Technology
 
 

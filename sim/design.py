@@ -117,8 +117,9 @@ class Design(BaseModel):
         try:
             text = Path(path).read_bytes().decode("utf-8")
         except OSError as error:
-            raise InputError(f"cannot read the design file {path}: {error.strerror}; "
-                             f"`striate new FILE` writes one") from None
+            raise InputError(
+                f"cannot read the design file {path}: {error.strerror}; `striate new FILE` writes one"
+            ) from None
         except UnicodeDecodeError:
             raise InputError(f"the design file {path} is not UTF-8 text; `striate new FILE` writes one") from None
         return cls.from_toml(text, source=str(path), folder=Path(path).parent)
@@ -164,8 +165,10 @@ class Design(BaseModel):
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Section name to key to value, every key, in file order; new dictionaries."""
-        return {name: {key: getattr(getattr(self, name), key) for key in section.model_fields}
-                for name, section in SECTIONS.items()}
+        return {
+            name: {key: getattr(getattr(self, name), key) for key in section.model_fields}
+            for name, section in SECTIONS.items()
+        }
 
     def sha256(self, dictionary_bytes: bytes = b"") -> str:
         """Hexadecimal SHA-256 of the canonical design and the dictionary's bytes; its path does not count."""
@@ -201,7 +204,7 @@ class Design(BaseModel):
 
     def eta_at(self, step: int) -> float:
         """eta of update number ``step``, counted from 0: ``dynamics.eta`` where given, else ``2^-shift``."""
-        return self.dynamics.eta if self.dynamics.eta is not None else float(2.0**-self.shift_at(step))
+        return self.dynamics.eta if self.dynamics.eta is not None else float(2.0 ** -self.shift_at(step))
 
     @property
     def eta_schedule(self) -> tuple[tuple[int, float], ...]:

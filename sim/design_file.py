@@ -16,8 +16,16 @@ from .sections import SECTION_OF, SECTIONS
 Sections = dict[str, dict[str, Any]]
 
 _PAIR = "a list of two whole numbers, as in [4, 2]"
-_WANTED = {"int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
-           "tuple_type": _PAIR, "too_long": _PAIR, "missing": _PAIR, "finite_number": "a finite number"}
+_WANTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": _PAIR,
+    "too_long": _PAIR,
+    "missing": _PAIR,
+    "finite_number": "a finite number",
+}
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -85,8 +93,11 @@ def one_line(error: ValidationError) -> InputError:
         return InputError(f"{key} must be {_PAIR}; found {value!r} in it")
     if kind == "literal_error":
         return InputError(f"{key} must be one of {limits['expected']}, not {value!r}")
-    comparisons = {"greater_than": ("gt", "above"), "greater_than_equal": ("ge", "at least"),
-                   "less_than_equal": ("le", "at most")}
+    comparisons = {
+        "greater_than": ("gt", "above"),
+        "greater_than_equal": ("ge", "at least"),
+        "less_than_equal": ("le", "at most"),
+    }
     if kind in comparisons:
         name, words = comparisons[kind]
         return InputError(f"{key} must be {words} {limits[name]:g}, not {value!r}{_example(where)}")

@@ -1,8 +1,8 @@
 """The way out: when each code leaves the mesh along the drain chain.
 
-Every tile has a two-place queue; a beat moves on one cycle after it arrived, when the next queue had a place the cycle before.
-Tile (r, c) sends its own codes, then its eastern neighbour's stream, then (first column) the southern one's, then a closing
-word. ``hw/drain.py`` is the same chain in gates.
+Every tile has a two-place queue; a beat moves on one cycle after it arrived, when the next queue had a place the cycle
+before. Tile (r, c) sends its own codes, then its eastern neighbour's stream, then (first column) the southern one's,
+then a closing word. ``hw/drain.py`` is the same chain in gates.
 """
 
 from collections.abc import Generator
@@ -33,8 +33,13 @@ class Drained:
     idle: IntArray
 
 
-def drain(tiling: Tiling, codes: list[list[IntArray]], begin: IntArray, earliest: int,
-          ready: npt.NDArray[np.bool_] | None = None) -> Drained:
+def drain(
+    tiling: Tiling,
+    codes: list[list[IntArray]],
+    begin: IntArray,
+    earliest: int,
+    ready: npt.NDArray[np.bool_] | None = None,
+) -> Drained:
     """Run the chain.
 
     Args:
@@ -66,7 +71,9 @@ def drain(tiling: Tiling, codes: list[list[IntArray]], begin: IntArray, earliest
 
 
 def _node(tiling: Tiling, tile: int, codes: list[list[IntArray]], begin: IntArray, idle: IntArray) -> Node:
-    """One tile's stream: yields (first cycle a beat can leave, beat or None for the closing word), is sent when it left."""
+    """One tile's stream: yields (first cycle a beat can leave, beat or None for the closing word), is sent when it
+    left.
+    """
     (row, col), (th, tw) = tiling.place(tile), tiling.block
     left: list[int] = []  # cycles in which beats left this queue
     entered = 0
@@ -88,8 +95,10 @@ def _node(tiling: Tiling, tile: int, codes: list[list[IntArray]], begin: IntArra
             now += 1
         if not len(present):
             now += 1
-    for exists, other in ((col + 1 < tiling.tiles[1], tile + 1),
-                          (col == 0 and row + 1 < tiling.tiles[0], tile + tiling.tiles[1])):
+    for exists, other in (
+        (col + 1 < tiling.tiles[1], tile + 1),
+        (col == 0 and row + 1 < tiling.tiles[0], tile + tiling.tiles[1]),
+    ):
         if not exists:
             now += 1
             continue

@@ -33,8 +33,14 @@ OVERFLOWS: tuple[str, ...] = get_args(Overflow)
 MAX_WIDTH = 62
 """Widest format: one bit and a sign are left in int64 for the difference of two words."""
 
-_AP = {"half_up": "AP_RND", "half_even": "AP_RND_CONV", "floor": "AP_TRN", "toward_zero": "AP_TRN_ZERO",
-       "saturate": "AP_SAT", "wrap": "AP_WRAP"}
+_AP = {
+    "half_up": "AP_RND",
+    "half_even": "AP_RND_CONV",
+    "floor": "AP_TRN",
+    "toward_zero": "AP_TRN_ZERO",
+    "saturate": "AP_SAT",
+    "wrap": "AP_WRAP",
+}
 _TEXT = re.compile(r"([su])(\d{1,3})\.(\d{1,3})(?::(\w+))?(?::(\w+))?")
 
 
@@ -78,22 +84,31 @@ class Format:
         """
         match = _TEXT.fullmatch(text.strip())
         if match is None:
-            raise InputError(f"'{text}' is not a number format; write it as s8.7 (signed, 8 bits, 7 of them fraction), "
-                             f"u8.7 or s8.7:half_even:wrap")
+            raise InputError(
+                f"'{text}' is not a number format; write it as s8.7 (signed, 8 bits, 7 of them fraction), "
+                f"u8.7 or s8.7:half_even:wrap"
+            )
         sign, width, frac, rounding, overflow = match.groups()
         if rounding in OVERFLOWS and overflow is None:
-            raise InputError(f"'{text}' names an overflow where the rounding stands; "
-                             f"write {sign}{width}.{frac}:half_up:{rounding}")
+            raise InputError(
+                f"'{text}' names an overflow where the rounding stands; write {sign}{width}.{frac}:half_up:{rounding}"
+            )
         try:
-            fmt = cls(sign == "s", int(width), int(frac), cast(Rounding, rounding or "half_up"),
-                      cast(Overflow, overflow or "saturate"))
+            fmt = cls(
+                sign == "s",
+                int(width),
+                int(frac),
+                cast(Rounding, rounding or "half_up"),
+                cast(Overflow, overflow or "saturate"),
+            )
         except InputError as error:
             raise InputError(f"number format '{text}': {error}") from None
         if fmt.width < 2:
             raise InputError(f"number format '{text}' is {fmt.width} bit wide; use a width of 2 or more")
         if fmt.frac > fmt.width:
-            raise InputError(f"number format '{text}' has its fraction outside the word; "
-                             f"use a fraction of 0 to {fmt.width}")
+            raise InputError(
+                f"number format '{text}' has its fraction outside the word; use a fraction of 0 to {fmt.width}"
+            )
         return fmt
 
     def __str__(self) -> str:
@@ -329,8 +344,12 @@ class Range:
         """Both ranges together."""
         if not (self.count and other.count):
             return self if self.count else other
-        return Range(min(self.low, other.low), max(self.high, other.high), self.count + other.count,
-                     self.saturated + other.saturated)
+        return Range(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            self.count + other.count,
+            self.saturated + other.saturated,
+        )
 
     @property
     def bits(self) -> int:

@@ -6,8 +6,8 @@
     D  = sum w r~                                 exact, modulo 2^WD
     u' = sat(u + round((D + y - u) 2^-k))         rounded once
 
-The scalar functions are compiled (numba) and used by the tiles of the delta machine; ``recompute`` runs the ``dense`` and
-``skip`` schedules, which form R and D anew in every step.
+The scalar functions are compiled (numba) and used by the tiles of the delta machine; ``recompute`` runs the ``dense``
+and ``skip`` schedules, which form R and D anew in every step.
 """
 
 from typing import NamedTuple
@@ -61,11 +61,26 @@ def arithmetic(plan: Plan) -> Arithmetic:
     fd, fy, fu = plan.weight.frac + plan.residual.frac, plan.code.frac, plan.membrane.frac
     finest = max(fd, fy, fu)
     return Arithmetic(
-        plan.threshold_q, plan.soft, plan.two_sided, plan.cutoff_q,
-        fu - fy, ROUNDING[plan.code.rounding], *_overflow(plan.code), plan.code.signed,
-        plan.weight.frac + fy - plan.residual.frac, ROUNDING[plan.residual.rounding], *_overflow(plan.residual),
-        finest - fd, finest - fy, finest - fu, finest - fu, ROUNDING[plan.membrane.rounding], *_overflow(plan.membrane),
-        plan.drive_width, plan.residual_width)
+        plan.threshold_q,
+        plan.soft,
+        plan.two_sided,
+        plan.cutoff_q,
+        fu - fy,
+        ROUNDING[plan.code.rounding],
+        *_overflow(plan.code),
+        plan.code.signed,
+        plan.weight.frac + fy - plan.residual.frac,
+        ROUNDING[plan.residual.rounding],
+        *_overflow(plan.residual),
+        finest - fd,
+        finest - fy,
+        finest - fu,
+        finest - fu,
+        ROUNDING[plan.membrane.rounding],
+        *_overflow(plan.membrane),
+        plan.drive_width,
+        plan.residual_width,
+    )
 
 
 @njit(inline="always")
@@ -118,7 +133,9 @@ def transfer(u: int, a: Arithmetic) -> int:
 @njit(inline="always")
 def sent_residual(r: int, a: Arithmetic) -> int:
     """Port 1: the residual as read, r~."""
-    value = fit(round_shift(r, a.residual_shift, a.residual_rounding), a.residual_low, a.residual_high, a.residual_wrap, True)
+    value = fit(
+        round_shift(r, a.residual_shift, a.residual_rounding), a.residual_low, a.residual_high, a.residual_wrap, True
+    )
     return 0 if -a.cutoff < value < a.cutoff else value
 
 
@@ -134,8 +151,9 @@ def recompute(u, x, w, wk, residual_only, stride, shift, skip, a, y, r, s, d, co
     """One step that forms R, r~ and D anew: gather, then update. Arrays are changed in place.
 
     Args:
-        u, y: (K, h, v) int64 membranes and codes. x: (C, H, W) input in R's scale. w, wk: the weights as (K, C, p, p) and
-        (C, p, p, K). r, s: (C, H, W) R and r~; d: (K, h, v). x, w, wk, r, s, d may be int32 where the words of R and D have
+        u, y: (K, h, v) int64 membranes and codes. x: (C, H, W) input in R's scale. w, wk: the weights as (K, C, p, p)
+        and (C, p, p, K). r, s: (C, H, W) R and r~; d: (K, h, v). x, w, wk, r, s, d may be int32 where the words of R
+        and D have
         at most 32 bits and every true R fits 32: sums are modulo 2^32 then, and only their low bits are kept.
         residual_only: form R and r~, leave the membranes. skip: leave out zero codes and zero residuals.
         counts: int64[6] += scatter products, gather products, code events, changed r~, saturated membranes,

@@ -3,8 +3,8 @@
 One memory of ``ppc`` banks serves gather and scatter, which never run together in a tile.
 
 *Gather* part, one word for all kernels at once: bank ``(-q) mod ppc``, address
-``(((c*p + a)*s + phase)*NG + q//ppc)*KG + kg``, lane ``k mod kernels_per_cycle`` for the weight ``w[k, c, a, phase + s*q]``:
-a pixel at region column x meets position ``j = x//s - q`` with column offset ``b = x mod s + s*q``.
+``(((c*p + a)*s + phase)*NG + q//ppc)*KG + kg``, lane ``k mod kernels_per_cycle`` for the weight ``w[k, c, a, phase +
+s*q]``: a pixel at region column x meets position ``j = x//s - q`` with column offset ``b = x mod s + s*q``.
 
 *Scatter* part, one word for ``scatter_lanes`` columns of a patch row: index ``((k*C + c)*p + a)*G + g``, lane l for
 ``w[k, c, a, g*scatter_lanes + l]``; several of these share one memory word where it is wide enough.

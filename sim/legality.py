@@ -33,8 +33,10 @@ def check_machine(design: "Design") -> None:
 def _check_golden_only(design: "Design") -> None:
     dynamics = design.dynamics
     if dynamics.eta is not None:
-        raise InputError(f"dynamics.eta {dynamics.eta} is for golden runs only: the machine steps by powers of two; "
-                         f"remove it and use dynamics.step_shift = {_nearest_shift(dynamics.eta)}")
+        raise InputError(
+            f"dynamics.eta {dynamics.eta} is for golden runs only: the machine steps by powers of two; "
+            f"remove it and use dynamics.step_shift = {_nearest_shift(dynamics.eta)}"
+        )
     if dynamics.border != "cropped":
         raise InputError(f'dynamics.border "{dynamics.border}" is for golden runs only; the machine needs "cropped"')
     if not dynamics.inclusive:
@@ -53,16 +55,21 @@ def _check_formats(design: "Design") -> None:
             raise InputError(f"formats.{name} {fmt} has no sign; use s{str(fmt)[1:]}")
     if dynamics.two_sided and not f.code.signed:
         width = min(f.code.width + 1, MAX_FORMAT_WIDTH)
-        raise InputError(f"formats.code {f.code} has no sign, but dynamics.two_sided is true; "
-                         f"use s{width}.{f.code.frac}")
+        raise InputError(
+            f"formats.code {f.code} has no sign, but dynamics.two_sided is true; use s{width}.{f.code.frac}"
+        )
     if f.input.frac > design.residual_frac:
-        raise InputError(f"formats.input {f.input} is finer than a product of weight and code; its widest legal "
-                         f"fraction is {design.residual_frac}")
+        raise InputError(
+            f"formats.input {f.input} is finer than a product of weight and code; its widest legal "
+            f"fraction is {design.residual_frac}"
+        )
     low, high = design.formats.membrane.scale, design.formats.membrane.high * design.formats.membrane.scale
     if not 1 <= design.threshold_q <= f.membrane.high:
         nearest = low if design.threshold_q < 1 else high
-        raise InputError(f"dynamics.threshold {dynamics.threshold} cannot be represented in formats.membrane "
-                         f"{f.membrane}; use a threshold of {nearest!r}")
+        raise InputError(
+            f"dynamics.threshold {dynamics.threshold} cannot be represented in formats.membrane "
+            f"{f.membrane}; use a threshold of {nearest!r}"
+        )
     if dynamics.transfer == "hard" and requantise(design.threshold_q, f.membrane.frac, f.code) == 0:
         raise InputError(f"formats.code {f.code} is 0 at the threshold {dynamics.threshold}; {_finer_code(design)}")
 
@@ -81,12 +88,15 @@ def _check_accumulators(design: "Design") -> None:
     for name in ("residual_accumulator", "drive_accumulator"):
         width = getattr(machine, name)
         if width != 0 and not 2 <= width <= MAX_ACCUMULATOR:
-            raise InputError(f"machine.{name} cannot be {width} bits; "
-                             f"use 0 (the proven bound) or 2 to {MAX_ACCUMULATOR}")
+            raise InputError(
+                f"machine.{name} cannot be {width} bits; use 0 (the proven bound) or 2 to {MAX_ACCUMULATOR}"
+            )
     widest = widths.aligned_width(design, machine.residual_accumulator, machine.drive_accumulator)
     if widest > MAX_SUM:
-        raise InputError(f"formats of these fractions need sums of {widest} bits and {MAX_SUM} are possible; "
-                         f"use {widest - MAX_SUM} fraction bits less in formats.membrane, weight or residual")
+        raise InputError(
+            f"formats of these fractions need sums of {widest} bits and {MAX_SUM} are possible; "
+            f"use {widest - MAX_SUM} fraction bits less in formats.membrane, weight or residual"
+        )
 
 
 def _check_tiles(design: "Design") -> None:
@@ -98,11 +108,15 @@ def _check_tiles(design: "Design") -> None:
         remedy = _nearest_tilings(legal, tiles, axis)
         size = g.sheet[axis]
         if count < 1 or size % count:
-            raise InputError(f"machine.tiles {list(tiles)}: {count} {name} of tiles do not divide the {size} {name} of "
-                             f"V1 positions; use {remedy}")
+            raise InputError(
+                f"machine.tiles {list(tiles)}: {count} {name} of tiles do not divide the {size} {name} of "
+                f"V1 positions; use {remedy}"
+            )
         side, need = g.stride * size // count, g.patch - g.stride
-        raise InputError(f"machine.tiles {list(tiles)}: {count} {name} of tiles give blocks of {side} pixels where "
-                         f"patch - stride needs {need}; use {remedy}")
+        raise InputError(
+            f"machine.tiles {list(tiles)}: {count} {name} of tiles give blocks of {side} pixels where "
+            f"patch - stride needs {need}; use {remedy}"
+        )
 
 
 def legal_tile_counts(design: "Design", axis: int) -> list[int]:
@@ -135,8 +149,10 @@ def _check_lanes(design: "Design") -> None:
     gather = legal_gather_lanes(kernels)
     if machine.gather_lanes not in gather:
         near = " or ".join(str(n) for n in _neighbours(gather, machine.gather_lanes))
-        raise InputError(f"machine.gather_lanes {machine.gather_lanes} is neither a divisor of the {kernels} kernels "
-                         f"nor {kernels} times a power of two; use {near}")
+        raise InputError(
+            f"machine.gather_lanes {machine.gather_lanes} is neither a divisor of the {kernels} kernels "
+            f"nor {kernels} times a power of two; use {near}"
+        )
     powers = [1 << n for n in range(MAX_LANES.bit_length())]
     if machine.scatter_lanes not in powers:
         near = " or ".join(str(n) for n in _neighbours(powers, machine.scatter_lanes))
@@ -144,8 +160,10 @@ def _check_lanes(design: "Design") -> None:
     if machine.scatter_lanes % machine.detect_lanes:
         divisors = [n for n in powers if n <= machine.scatter_lanes]
         near = " or ".join(str(n) for n in _neighbours(divisors, machine.detect_lanes))
-        raise InputError(f"machine.detect_lanes {machine.detect_lanes} does not divide the {machine.scatter_lanes} "
-                         f"scatter lanes; use {near}")
+        raise InputError(
+            f"machine.detect_lanes {machine.detect_lanes} does not divide the {machine.scatter_lanes} "
+            f"scatter lanes; use {near}"
+        )
     if not 1 <= machine.link_depth <= MAX_LINK_DEPTH:
         near = str(1 if machine.link_depth < 1 else MAX_LINK_DEPTH)
         raise InputError(f"machine.link_depth cannot be {machine.link_depth}; use {near}")

@@ -1,7 +1,7 @@
 """The mesh of tiles: one step of all of them, the rounds of the exchange, and the clock of every tile.
 
-The clock is a max-plus recurrence over what the run did: only ``max`` and ``+``; every service time is a function of the data.
-For tile t in round r, with the neighbours b in link order:
+The clock is a max-plus recurrence over what the run did: only ``max`` and ``+``; every service time is a function of
+the data. For tile t in round r, with the neighbours b in link order:
 
     update starts    c = max(first cycle of the wait, what b consumed of the round before + 2) + 1
     round closes     at the refusal of event F + 1, or when the last position leaves the serialiser
@@ -12,15 +12,23 @@ For tile t in round r, with the neighbours b in link order:
 ``hw/mesh.py`` and ``hw/exchange.py`` are the same thing in gates, to the cycle.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from .tile import detect, gather, scatter, update
+from .tiling import IntArray
 from .timing import FLUSH_GATHER, FLUSH_SCATTER, SCATTER_FILL, TOKEN_DELAY, UPDATE_FILL, Phase
 
 # plain integers: compiled functions take no enum members
 _GATHER, _WAIT, _UPDATE, _SCATTER, _FLUSH = (
-    int(Phase.GATHER), int(Phase.WAIT), int(Phase.UPDATE), int(Phase.SCATTER), int(Phase.FLUSH))
+    int(Phase.GATHER),
+    int(Phase.WAIT),
+    int(Phase.UPDATE),
+    int(Phase.SCATTER),
+    int(Phase.FLUSH),
+)
 
 
 @njit(cache=True)
@@ -62,7 +70,8 @@ def update_all(u, d, shift, a, send, codes, serial, counts):  # type: ignore[no-
     counts[3] = 0
     for t in range(tiles):
         events[t], cycles[t], outside, active = update(
-            u[t], d[t], shift, a, send, codes[0][t], codes[1][t], codes[2][t], codes[3][t], serial[t], codes[4][t])
+            u[t], d[t], shift, a, send, codes[0][t], codes[1][t], codes[2][t], codes[3][t], serial[t], codes[4][t]
+        )
         counts[0] += events[t]
         counts[1] += outside
         counts[2] += u.shape[1] * u.shape[2]
@@ -70,20 +79,40 @@ def update_all(u, d, shift, a, send, codes, serial, counts):  # type: ignore[no-
     return events, cycles
 
 
+class Wiring(NamedTuple):
+    """Who is connected to whom, and how deep the links are."""
+
+    neighbours: IntArray  # (T, 8), -1 where there is none
+    directions: IntArray  # (8, 2) rows and columns to each neighbour
+    block: IntArray  # (th, tw)
+    depth: int  # F: events of a round
+
+
+class Changed(NamedTuple):
+    """The code events of one step: per tile, in the order in which they leave update."""
+
+    codes: tuple[IntArray, IntArray, IntArray, IntArray, IntArray]  # k, i, j, dy, neighbour mask, each (T, most)
+    serial: IntArray  # (T, most) cycle in the serialiser
+    events: IntArray  # (T,)
+    cycles: IntArray  # (T,) serialiser cycles of the whole sheet
+
+
 @njit(cache=True)
-def exchange(r, w, codes, serial, events, cycles, depth, neighbours, wait, acknowledged, shape, a,
-             directions, block, counts, traffic):  # type: ignore[no-untyped-def]
+def exchange(r, w, changed, wiring, wait, acknowledged, shape, a, counts, traffic):  # type: ignore[no-untyped-def]
     """The rounds of one step: every event into every R it touches, and the clock.
 
     Args:
-        r: (T, C, Hr, Wr). w: (K, C, p, p). depth: F. neighbours: (T, 8), -1 where there is none.
-        wait: (T,) first cycle of the wait for round 0. acknowledged: (T, 8) cycle in which the neighbour consumed the last
-        token of t; changed in place. counts: int64[6] += products, issues, services; [3] overflow; += link events, rounds.
+        r: (T, C, Hr, Wr). w: (K, C, p, p).
+        wait: (T,) first cycle of the wait for round 0. acknowledged: (T, 8) cycle in which the neighbour consumed the
+        last token of t; changed in place. counts: int64[6] += products, issues, services; [3] overflow; += link
+        events, rounds.
         traffic: (T, 8) += events sent, by link.
 
     Returns:
         (done, phases): per tile the cycle in which the last source is done; phases as rows (tile, phase, cycle).
     """
+    codes, serial, events, cycles = changed
+    neighbours, directions, block, depth = wiring
     tiles = r.shape[0]
     rounds = np.maximum(1, -(-events // depth))
     most = rounds.max()
@@ -132,8 +161,18 @@ def exchange(r, w, codes, serial, events, cycles, depth, neighbours, wait, ackno
                     dj = directions[source - 1, 1] * block[1] if source > 0 else 0
                     served = counts[2]
                     service = scatter(
-                        r[t], w, (codes[0][o], codes[1][o], codes[2][o], codes[3][o], codes[4][o]),
-                        first, min(after, events[o]), link, di, dj, shape, a, counts[:4])
+                        r[t],
+                        w,
+                        (codes[0][o], codes[1][o], codes[2][o], codes[3][o], codes[4][o]),
+                        first,
+                        min(after, events[o]),
+                        link,
+                        di,
+                        dj,
+                        shape,
+                        a,
+                        counts[:4],
+                    )
                     if counts[2] > served:
                         at += SCATTER_FILL + service
                     if source > 0:

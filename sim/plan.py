@@ -1,7 +1,7 @@
 """A design made concrete: every width, address space and constant that the machine and the RTL share.
 
-``Design`` says what is wanted; ``Plan`` adds what follows from the quantised dictionary (the proven word widths of R and D) and
-cuts the network into tiles. Both faces of the machine are made from this one value.
+``Design`` says what is wanted; ``Plan`` adds what follows from the quantised dictionary (the proven word widths of R
+and D) and cuts the network into tiles. Both faces of the machine are made from this one value.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ STEPS_WIDTH = 16
 class Plan:
     """Shapes and constants of one machine.
 
-    ``step_shift`` is ((from_step, shift), ...), its first entry from step 0. ``residual_width`` and ``drive_width`` are the words
+    ``step_shift`` is ((from_step, shift), ...), its first entry from step 0. ``residual_width`` and ``drive_width``
+    are the words
     of R and D: integers modulo 2^width.
     """
 
@@ -54,13 +55,25 @@ class Plan:
         """
         design.check_machine()
         machine, formats, widths = design.machine, design.formats, design.resolved_widths(weights)
-        tiling = Tiling(design.geometry, machine.tiles, machine.gather_lanes, machine.scatter_lanes, machine.detect_lanes)
+        tiling = Tiling(
+            design.geometry, machine.tiles, machine.gather_lanes, machine.scatter_lanes, machine.detect_lanes
+        )
         return Plan(
-            tiling=tiling, weight=formats.weight, code=formats.code, residual=formats.residual,
-            membrane=formats.membrane, input=formats.input,
-            residual_width=widths.residual, drive_width=widths.drive,
-            threshold_q=design.threshold_q, cutoff_q=design.cutoff_q, soft=design.dynamics.transfer == "soft",
-            two_sided=design.dynamics.two_sided, step_shift=design.shifts, link_depth=machine.link_depth)
+            tiling=tiling,
+            weight=formats.weight,
+            code=formats.code,
+            residual=formats.residual,
+            membrane=formats.membrane,
+            input=formats.input,
+            residual_width=widths.residual,
+            drive_width=widths.drive,
+            threshold_q=design.threshold_q,
+            cutoff_q=design.cutoff_q,
+            soft=design.dynamics.transfer == "soft",
+            two_sided=design.dynamics.two_sided,
+            step_shift=design.shifts,
+            link_depth=machine.link_depth,
+        )
 
     @cached_property
     def layout(self) -> WeightLayout:
@@ -71,6 +84,11 @@ class Plan:
     def shifts(self) -> tuple[int, ...]:
         """The step shifts in the order of the schedule."""
         return tuple(shift for _, shift in self.step_shift)
+
+    @property
+    def residual_scale(self) -> float:
+        """Value of one unit of R: 2^-(fw + fy)."""
+        return float(2.0 ** -(self.weight.frac + self.code.frac))
 
     @property
     def code_value_width(self) -> int:

@@ -34,7 +34,7 @@ def _format(value: Any) -> Format:
     if isinstance(value, str):
         value = Format.parse(value)
     if not isinstance(value, Format):
-        raise InputError(f"must be a number format written like \"s8.7\", not {value!r}")
+        raise InputError(f'must be a number format written like "s8.7", not {value!r}')
     if not 2 <= value.width <= MAX_FORMAT_WIDTH:
         raise InputError(f"is {value.width} bits wide; use a width of 2 to {MAX_FORMAT_WIDTH}")
     if not 0 <= value.frac <= value.width:
@@ -112,7 +112,8 @@ class Dynamics(Section):
     two_sided: bool = Field(False, description="codes may be negative")
     residual_cutoff: float = Field(0.005, ge=0, description="theta: smaller residuals drive nothing; 0 switches it off")
     step_shift: Annotated[StepShift, PlainValidator(_step_shift)] = Field(
-        5, description="eta = 2^-step_shift; or [[from_step, shift], ...]")
+        5, description="eta = 2^-step_shift; or [[from_step, shift], ...]"
+    )
     steps: int = Field(200, ge=1, description="updates of a frame")
     eta: float | None = Field(None, gt=0, le=1, description="golden only: replaces step_shift, e.g. 0.03125")
     border: Border = Field("cropped", description='golden only: or "extended", "mirror"')
@@ -166,8 +167,14 @@ class Target(Section):
 
 
 SECTIONS: dict[str, type[Section]] = {
-    "network": Network, "input": Input, "dynamics": Dynamics, "formats": Formats, "machine": Machine,
-    "crossbar": Crossbar, "target": Target}
+    "network": Network,
+    "input": Input,
+    "dynamics": Dynamics,
+    "formats": Formats,
+    "machine": Machine,
+    "crossbar": Crossbar,
+    "target": Target,
+}
 """Section name to class, in file order."""
 
 SECTION_OF: dict[str, str] = {key: name for name, section in SECTIONS.items() for key in section.model_fields}

@@ -1,7 +1,8 @@
-"""One tile of the delta machine: update, scatter, detect and gather on a tile's own memories, with the cycles they take.
+"""One tile of the delta machine: update, scatter, detect and gather on a tile's own memories, with the cycles they
+take.
 
-The compiled functions change a tile's arrays in place and return what happened, event by event and in the order of the RTL, so
-that every count and every cycle comes from the run. ``hw/tile.py`` is the same block in gates.
+The compiled functions change a tile's arrays in place and return what happened, event by event and in the order of the
+RTL, so that every count and every cycle comes from the run. ``hw/tile.py`` is the same block in gates.
 """
 
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .kernel import Arithmetic, fit, sent_residual, stepped, transfer, wrap
+from .kernel import fit, sent_residual, stepped, transfer, wrap
 from .plan import Plan
 from .tiling import IntArray
 from .timing import DETECT_FIFO, DETECT_FILL, HAZARD
@@ -38,8 +39,19 @@ class Shape(NamedTuple):
 def shape_of(plan: Plan) -> Shape:
     """The tables of a plan's tile."""
     t, g = plan.tiling, plan.tiling.geometry
-    return Shape(g.stride, g.patch, t.positions_per_cycle, t.kernel_groups, t.detect_lanes, g.reach,
-                 *t.covering(0), *t.covering(1), *t.visible(0), *t.visible(1), t.visible_groups()[1])
+    return Shape(
+        g.stride,
+        g.patch,
+        t.positions_per_cycle,
+        t.kernel_groups,
+        t.detect_lanes,
+        g.reach,
+        *t.covering(0),
+        *t.covering(1),
+        *t.visible(0),
+        *t.visible(1),
+        t.visible_groups()[1],
+    )
 
 
 @njit(cache=True)
@@ -79,7 +91,8 @@ def scatter(r, w, events, first, last, link, di, dj, shape, a, counts):  # type:
     """Events ``first .. last`` of one source into a tile's R.
 
     Args:
-        r: (C, Hr, Wr). events: (k, i, j, dy, mask) arrays of the source. link: the source's link bit to this tile, -1 for the
+        r: (C, Hr, Wr). events: (k, i, j, dy, mask) arrays of the source. link: the source's link bit to this tile, -1
+        for the
             tile's own. di, dj: what brings the source's positions into this tile's coordinates.
         counts: int64[4] += products, issues, events; [3] is set when an add left R's word.
 
@@ -87,7 +100,7 @@ def scatter(r, w, events, first, last, link, di, dj, shape, a, counts):  # type:
         cycles of the lanes: issues and pauses.
     """
     k_in, i_in, j_in, dy_in, to_in = events
-    channels, patch, stride = r.shape[0], shape.patch, shape.stride
+    channels, stride = r.shape[0], shape.stride
     half = 1 << (a.residual_width - 1)
     cycles = 0
     for n in range(first, last):
@@ -152,9 +165,9 @@ def gather(d, w, events, count, words, shape, counts):  # type: ignore[no-untype
     Returns:
         cycle, counted from the first one of the phase, in which detect and gather are both found to be done.
 
-    The recurrence (d = depth of the FIFO): an event enters when its word is in the serialiser, one a cycle, and a place was
-    free the cycle before (``in_e >= pop_e-d + 1``); it is looked up at ``pop_e = max(in_e + 1, take_e-1)``, taken at
-    ``take_e = max(pop_e + 1, final_e-1)`` and ends at ``final_e = take_e + pause + rows * groups``.
+    The recurrence (d = depth of the FIFO): an event enters when its word is in the serialiser, one a cycle, and a
+    place was free the cycle before (``in_e >= pop_e-d + 1``); it is looked up at ``pop_e = max(in_e + 1, take_e-1)``,
+    taken at ``take_e = max(pop_e + 1, final_e-1)`` and ends at ``final_e = take_e + pause + rows * groups``.
     """
     c_in, y_in, x_in, dr_in, word_in = events
     kernels, stride = d.shape[2], shape.stride

@@ -1,9 +1,10 @@
 """How the network is cut into tiles, and the address tables that every tile carries.
 
-A tile owns a block of ``th x tw`` V1 positions. Its *region* is the block's pixels and ``p - s`` more on each axis, so that in
-region coordinates neuron ``(i, j)`` covers the rows ``s*i .. s*i + p - 1``: there is no offset inside a tile. The tables give,
-for a pixel, the positions that cover it (gather) and, for a code event, the part of its patch inside the region (scatter).
-The machine (``sim``) and the RTL (``hw``) read the same tables, so no index arithmetic exists twice.
+A tile owns a block of ``th x tw`` V1 positions. Its *region* is the block's pixels and ``p - s`` more on each axis, so
+that in region coordinates neuron ``(i, j)`` covers the rows ``s*i .. s*i + p - 1``: there is no offset inside a tile.
+The tables give, for a pixel, the positions that cover it (gather) and, for a code event, the part of its patch inside
+the region (scatter). The machine (``sim``) and the RTL (``hw``) read the same tables, so no index arithmetic exists
+twice.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Tiling:
     scatter_lanes: int
     detect_lanes: int
 
-    # ---- block and region -------------------------------------------------------------------------------------------------
+    # ---- block and region --------------------------------------------------------------------------------------------
     @property
     def count(self) -> int:
         """Tiles in the mesh."""
@@ -79,7 +80,9 @@ class Tiling:
         return max(0, -y0), min(hr, height - y0), max(0, -x0), min(wr, width - x0)
 
     def neighbour(self, tile: int, link: int) -> int:
-        """The tile at the other end of ``link`` (0..7 in the order of ``DIRECTIONS``), or -1 at the edge of the mesh."""
+        """The tile at the other end of ``link`` (0..7 in the order of ``DIRECTIONS``), or -1 at the edge of the
+        mesh.
+        """
         row, col = self.place(tile)
         row, col = row + DIRECTIONS[link][0], col + DIRECTIONS[link][1]
         return row * self.tiles[1] + col if 0 <= row < self.tiles[0] and 0 <= col < self.tiles[1] else -1
@@ -89,7 +92,7 @@ class Tiling:
         """(tiles, 8) neighbour numbers, -1 where there is none."""
         return np.array([[self.neighbour(t, b) for b in range(8)] for t in range(self.count)], np.int64)
 
-    # ---- lanes and banks --------------------------------------------------------------------------------------------------
+    # ---- lanes and banks ---------------------------------------------------------------------------------------------
     @property
     def positions_per_cycle(self) -> int:
         """ppc: V1 positions that gather serves in one cycle; also the number of banks of D."""
@@ -117,7 +120,9 @@ class Tiling:
 
     @property
     def columns_per_word(self) -> int:
-        """Neighbouring pixel columns that share one word of an R bank (2 where no access can straddle a pair, else 1)."""
+        """Neighbouring pixel columns that share one word of an R bank (2 where no access can straddle a pair, else
+        1).
+        """
         return 2 if self.geometry.stride % 2 == 0 and self.scatter_lanes % 2 == 0 else 1
 
     @property
@@ -160,7 +165,7 @@ class Tiling:
         """Cycles for one patch row of a scatter: ceil(p / scatter_lanes); groups stay aligned to the patch."""
         return -(-self.geometry.patch // self.scatter_lanes)
 
-    # ---- gather: pixel -> positions ---------------------------------------------------------------------------------------
+    # ---- gather: pixel -> positions ----------------------------------------------------------------------------------
     def covering(self, axis: int) -> tuple[IntArray, IntArray]:
         """First position and number of positions that cover each region row (axis 0) or column (axis 1)."""
         p, s = self.geometry.patch, self.geometry.stride
@@ -169,7 +174,7 @@ class Tiling:
         last = np.minimum(self.block[axis] - 1, pixel // s)
         return first, last - first + 1
 
-    # ---- scatter: event -> part of its patch in the region ----------------------------------------------------------------
+    # ---- scatter: event -> part of its patch in the region -----------------------------------------------------------
     def visible(self, axis: int) -> tuple[IntArray, IntArray]:
         """First patch row (column) inside the region and how many, for positions ``-reach .. block + reach - 1``."""
         g = self.geometry
@@ -185,7 +190,9 @@ class Tiling:
         return low, (first + count - 1) // self.scatter_lanes - low + 1
 
     def send_mask(self) -> IntArray:
-        """(th, tw) bit masks: bit b set when an event at that position touches the region of the neighbour of link b."""
+        """(th, tw) bit masks: bit b set when an event at that position touches the region of the neighbour of link
+        b.
+        """
         (th, tw), reach = self.block, self.geometry.reach
         rows = {-1: np.arange(th) < reach, 0: np.ones(th, bool), 1: np.arange(th) >= th - reach}
         cols = {-1: np.arange(tw) < reach, 0: np.ones(tw, bool), 1: np.arange(tw) >= tw - reach}

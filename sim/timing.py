@@ -41,4 +41,3 @@ class Phase(IntEnum):
     UPDATE = 6
     SCATTER = 7
     DRAIN = 8
-

@@ -100,18 +100,26 @@ def warnings(design: "Design", weights_q: AnyIntArray | None) -> list[str]:
     lines, formats = [], design.formats
     wanted = max(shift for _, shift in design.shifts) + 7
     if formats.membrane.frac < wanted:
-        lines.append(f"formats.membrane {formats.membrane} has {formats.membrane.frac} fraction bits; a step shift of "
-                     f"{wanted - 7} wants {wanted} or the code may freeze")
+        lines.append(
+            f"formats.membrane {formats.membrane} has {formats.membrane.frac} fraction bits; a step shift of "
+            f"{wanted - 7} wants {wanted} or the code may freeze"
+        )
     if design.cutoff_q > formats.residual.high:
-        lines.append(f"dynamics.residual_cutoff {design.dynamics.residual_cutoff} is beyond formats.residual "
-                     f"{formats.residual}: no residual drives anything")
+        lines.append(
+            f"dynamics.residual_cutoff {design.dynamics.residual_cutoff} is beyond formats.residual "
+            f"{formats.residual}: no residual drives anything"
+        )
     if weights_q is not None:
         found = resolve(design, weights_q)
-        for name, width, proven in (("residual", found.residual, found.residual_proven),
-                                    ("drive", found.drive, found.drive_proven)):
+        for name, width, proven in (
+            ("residual", found.residual, found.residual_proven),
+            ("drive", found.drive, found.drive_proven),
+        ):
             if width < proven:
-                lines.append(f"machine.{name}_accumulator {width} is not proven: {proven} bits hold every value; "
-                             f"watch the overflow flag")
+                lines.append(
+                    f"machine.{name}_accumulator {width} is not proven: {proven} bits hold every value; "
+                    f"watch the overflow flag"
+                )
     return lines
 
 
@@ -125,8 +133,10 @@ def aligned_width(design: "Design", residual: int, drive: int) -> int:
     g = design.geometry
     taps_d, taps_r = g.channels * g.patch**2, g.kernels * g.cover**2
     drive = drive or design.formats.weight.width + design.formats.residual.width + taps_d.bit_length()
-    residual = residual or 1 + max(design.formats.weight.width + design.formats.code.width + taps_r.bit_length(),
-                                   design.formats.input.width + max(design.input_shift, 0))
+    residual = residual or 1 + max(
+        design.formats.weight.width + design.formats.code.width + taps_r.bit_length(),
+        design.formats.input.width + max(design.input_shift, 0),
+    )
     f, frac_d = design.formats, design.drive_frac
     frac = max(frac_d, f.code.frac, f.membrane.frac)
     terms = (drive + frac - frac_d, f.code.width + 1 + frac - f.code.frac, f.membrane.width + frac - f.membrane.frac)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...sim.machine import Run, StepView
 from ...sim.plan import Plan
+from ...sim.run import Run, StepView
 from ...sim.tiling import IntArray
 from ...sim.timing import Phase
 
@@ -28,12 +28,22 @@ class Divergence:
     def __str__(self) -> str:
         at = f", cycle {self.cycle}" if self.cycle is not None else ""
         step = f"step {self.step}, " if self.step >= 0 else ""
-        return (f"frame {self.frame}, {step}tile {self.tile}{at}: {self.unit}: expected {self.expected}, found {self.found}")
+        return (
+            f"frame {self.frame}, {step}tile {self.tile}{at}: {self.unit}: expected {self.expected}, found {self.found}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"frame": self.frame, "step": self.step, "tile": self.tile, "unit": self.unit, "cycle": self.cycle,
-                "expected": self.expected, "found": self.found, "text": str(self)}
+        return {
+            "frame": self.frame,
+            "step": self.step,
+            "tile": self.tile,
+            "unit": self.unit,
+            "cycle": self.cycle,
+            "expected": self.expected,
+            "found": self.found,
+            "text": str(self),
+        }
 
 
 @dataclass
@@ -48,8 +58,12 @@ class Expected:
     def observe(self, view: StepView) -> None:
         """For ``Machine.frame``."""
         half = 1 << (self.plan.drive_width - 1)
-        states = {"membrane": view.membrane, "residual": view.residual, "sent": view.sent,
-                  "drive": (view.drive.astype(np.int64) + half) % (2 * half) - half}
+        states = {
+            "membrane": view.membrane,
+            "residual": view.residual,
+            "sent": view.sent,
+            "drive": (view.drive.astype(np.int64) + half) % (2 * half) - half,
+        }
         for name, words in states.items():
             narrow = np.int32 if max(self.plan.drive_width, self.plan.residual_width) < 32 else np.int64
             self.memories[name].append(words.astype(narrow))
@@ -61,8 +75,9 @@ class Expected:
 class Checker:
     """Counts what was compared and keeps the first difference.
 
-    Each step of each tile is compared in the order in which it happens: residual events, r~ and D of the gather, code events
-    and U of the update, R of the exchange; then, for the frame, the codes that left, the closing word and every cycle.
+    Each step of each tile is compared in the order in which it happens: residual events, r~ and D of the gather, code
+    events and U of the update, R of the exchange; then, for the frame, the codes that left, the closing word and every
+    cycle.
     """
 
     plan: Plan
@@ -72,16 +87,26 @@ class Checker:
     first: Divergence | None = None
     frame: int = 0
 
-    def differ(self, unit: str, tile: int, step: int, expected: object, found: object, *, count: int = 1,
-                cycle: int | None = None) -> None:
+    def differ(
+        self,
+        unit: str,
+        tile: int,
+        step: int,
+        expected: object,
+        found: object,
+        *,
+        count: int = 1,
+        cycle: int | None = None,
+    ) -> None:
         """Note a difference; the first one is kept in full."""
         self.mismatches += count
         if self.first is None:
             plain = [int(v) if isinstance(v, (int, np.integer)) else str(v) for v in (expected, found)]
             self.first = Divergence(unit, tile, step, plain[0], plain[1], self.frame, cycle)
 
-    def step(self, tile: int, step: int, expected: Expected, memories: dict[str, IntArray], codes: IntArray,
-             pixels: IntArray) -> bool:
+    def step(
+        self, tile: int, step: int, expected: Expected, memories: dict[str, IntArray], codes: IntArray, pixels: IntArray
+    ) -> bool:
         """Compare one step of one tile; True when something differs."""
         before = self.mismatches
         if step >= len(expected.codes):
@@ -103,7 +128,9 @@ class Checker:
         extra = abs(len(want) - len(have))
         if len(wrong):
             n = wrong[0]
-            self.differ(f"{unit} {n}", tile, step, tuple(want[n].tolist()), tuple(have[n].tolist()), count=len(wrong) + extra)
+            self.differ(
+                f"{unit} {n}", tile, step, tuple(want[n].tolist()), tuple(have[n].tolist()), count=len(wrong) + extra
+            )
         elif extra:
             show = [tuple(rows[common].tolist()) if len(rows) > common else "nothing" for rows in (want, have)]
             self.differ(f"{unit} {common}", tile, step, show[0], show[1], count=extra)
@@ -155,15 +182,27 @@ class Checker:
         wrong = np.flatnonzero((have[:common] != want[:common]).any(axis=1))
         if len(wrong) or len(have) != len(want):
             n = int(wrong[0]) if len(wrong) else common
-            show = [f"{Phase(int(rows[n, 1])).name.lower()} at {int(rows[n, 2])}" if n < len(rows) else "nothing"
-                    for rows in (want, have)]
+            show = [
+                f"{Phase(int(rows[n, 1])).name.lower()} at {int(rows[n, 2])}" if n < len(rows) else "nothing"
+                for rows in (want, have)
+            ]
             row = want[n] if n < len(want) else have[n]
-            self.differ("phase", int(row[0]), -1, show[0], show[1], count=len(wrong) + abs(len(have) - len(want)),
-                         cycle=int(row[2]))
+            self.differ(
+                "phase",
+                int(row[0]),
+                -1,
+                show[0],
+                show[1],
+                count=len(wrong) + abs(len(have) - len(want)),
+                cycle=int(row[2]),
+            )
         beats = run.cycles.beats
         if len(beats) != len(beat_cycles) or (beats != beat_cycles).any():
-            n = int(np.flatnonzero(beats[: len(beat_cycles)] != beat_cycles[: len(beats)])[0]) \
-                if (beats[: len(beat_cycles)] != beat_cycles[: len(beats)]).any() else min(len(beats), len(beat_cycles))
+            n = (
+                int(np.flatnonzero(beats[: len(beat_cycles)] != beat_cycles[: len(beats)])[0])
+                if (beats[: len(beat_cycles)] != beat_cycles[: len(beats)]).any()
+                else min(len(beats), len(beat_cycles))
+            )
             show = [str(int(rows[n])) if n < len(rows) else "nothing" for rows in (beats, beat_cycles)]
             self.differ(f"cycle of code beat {n}", 0, -1, show[0], show[1])
 
@@ -179,4 +218,3 @@ def codes_in_order(run: Run) -> IntArray:
         i, j, k = np.nonzero(np.moveaxis(block, 0, -1))
         rows.append(np.stack([k, i + row * th, j + col * tw, block[k, i, j]], axis=1))
     return np.concatenate(rows) if rows else np.zeros((0, 4), np.int64)
-

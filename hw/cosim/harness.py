@@ -17,12 +17,23 @@ from ..tile import tile_signature, trace_members
 from ..verilated import Model, Options, build_models, cpp_name
 
 TOP, TILE = "striate", "striate_tile"
+FINISHED, STOPPED, RAN_OUT, ABANDONED = range(4)
+"""How a frame ended: closing word seen; stopped by the caller or a hazard; too many clocks; abandoned on purpose."""
 _PORTS = {
-    "COMMAND_VALID": "command__valid", "COMMAND_READY": "command__ready", "COMMAND_PAYLOAD": "command__payload",
-    "PIXELS_VALID": "pixels__valid", "PIXELS_READY": "pixels__ready", "PIXELS_PAYLOAD": "pixels__payload",
-    "WEIGHTS_VALID": "weights__valid", "WEIGHTS_READY": "weights__ready", "WEIGHTS_PAYLOAD": "weights__payload",
-    "CODES_VALID": "codes__valid", "CODES_READY": "codes__ready", "CODES_PAYLOAD": "codes__payload",
-    "BUSY": "busy", "DIRTY": "dirty",
+    "COMMAND_VALID": "command__valid",
+    "COMMAND_READY": "command__ready",
+    "COMMAND_PAYLOAD": "command__payload",
+    "PIXELS_VALID": "pixels__valid",
+    "PIXELS_READY": "pixels__ready",
+    "PIXELS_PAYLOAD": "pixels__payload",
+    "WEIGHTS_VALID": "weights__valid",
+    "WEIGHTS_READY": "weights__ready",
+    "WEIGHTS_PAYLOAD": "weights__payload",
+    "CODES_VALID": "codes__valid",
+    "CODES_READY": "codes__ready",
+    "CODES_PAYLOAD": "codes__payload",
+    "BUSY": "busy",
+    "DIRTY": "dirty",
 }
 
 
@@ -30,25 +41,62 @@ def source(plan: Plan) -> str:
     """The C++ of the harness for one plan: its constants, the wires between mesh and tiles, and ``harness.cpp``."""
     t, g = plan.tiling, plan.tiling.geometry
     constants = {
-        "TILES": t.count, "K": g.kernels, "C": g.channels, "TH": t.block[0], "TW": t.block[1], "POSITIONS": t.positions,
-        "HR": t.region[0], "WRC": t.region[1], "PPC": t.positions_per_cycle, "KG": t.kernel_groups,
-        "PER": t.kernels_per_cycle, "DWPR": t.drive_words_per_row, "DAB": bits(t.drive_depth), "SL": t.scatter_lanes,
-        "PAIR": t.columns_per_word, "RWPR": t.residual_words_per_row, "RAB": bits(t.residual_depth), "DL": t.detect_lanes,
-        "SWPR": t.sent_words_per_row, "WU": plan.membrane.width, "WD": plan.drive_width, "WR": plan.residual_width,
-        "BR": plan.residual.width, "BW": plan.weight.width, "DYW": plan.code_change_width,
-        "DRW": plan.residual_change_width, "DXW": plan.input_change_width, "KB": bits(g.kernels), "IB": bits(g.sheet[0]),
-        "JB": bits(g.sheet[1]), "YW": plan.code_value_width, "EVW": plan.window_count_width,
+        "TILES": t.count,
+        "K": g.kernels,
+        "C": g.channels,
+        "TH": t.block[0],
+        "TW": t.block[1],
+        "POSITIONS": t.positions,
+        "HR": t.region[0],
+        "WRC": t.region[1],
+        "PPC": t.positions_per_cycle,
+        "KG": t.kernel_groups,
+        "PER": t.kernels_per_cycle,
+        "DWPR": t.drive_words_per_row,
+        "DAB": bits(t.drive_depth),
+        "SL": t.scatter_lanes,
+        "PAIR": t.columns_per_word,
+        "RWPR": t.residual_words_per_row,
+        "RAB": bits(t.residual_depth),
+        "DL": t.detect_lanes,
+        "SWPR": t.sent_words_per_row,
+        "WU": plan.membrane.width,
+        "WD": plan.drive_width,
+        "WR": plan.residual_width,
+        "BR": plan.residual.width,
+        "BW": plan.weight.width,
+        "DYW": plan.code_change_width,
+        "DRW": plan.residual_change_width,
+        "DXW": plan.input_change_width,
+        "KB": bits(g.kernels),
+        "IB": bits(g.sheet[0]),
+        "JB": bits(g.sheet[1]),
+        "YW": plan.code_value_width,
+        "EVW": plan.window_count_width,
     }
-    lines = ['#include "verilated.h"', '#include "Vtile.h"', '#include "Vmesh.h"', '#include "Vmesh___024root.h"',
-             "#if VM_TRACE", '#include "verilated_vcd_c.h"', "#endif"]
+    lines = [
+        '#include "verilated.h"',
+        '#include "Vtile.h"',
+        '#include "Vmesh.h"',
+        '#include "Vmesh___024root.h"',
+        "#if VM_TRACE",
+        '#include "verilated_vcd_c.h"',
+        "#endif",
+    ]
     lines += [f"static const int {name} = {value};" for name, value in constants.items()]
     lines += [f"#define {name} {cpp_name(port)}" for name, port in _PORTS.items()]
     ports = tile_ports(plan)
-    for name, kinds, arrow in (("from_tiles", "output", "shell.{0} = tile[{1}]->{2};"),
-                               ("to_tiles", "input", "tile[{1}]->{2} = shell.{0};")):
+    for name, kinds, arrow in (
+        ("from_tiles", "output", "shell.{0} = tile[{1}]->{2};"),
+        ("to_tiles", "input", "tile[{1}]->{2} = shell.{0};"),
+    ):
         lines.append(f"static void {name}(Vmesh___024root& shell, Vtile* const* tile) {{")
-        lines += ["    " + arrow.format(f"{TOP}__DOT__tile{n}__DOT__{cpp_name(port)}", n, cpp_name(port))
-                  for n in range(t.count) for port, (kind, _) in ports.items() if kind == kinds]
+        lines += [
+            "    " + arrow.format(f"{TOP}__DOT__tile{n}__DOT__{cpp_name(port)}", n, cpp_name(port))
+            for n in range(t.count)
+            for port, (kind, _) in ports.items()
+            if kind == kinds
+        ]
         lines.append("}")
     return "\n".join(lines) + "\n" + (Path(__file__).parent / "harness.cpp").read_text()
 
@@ -67,8 +115,8 @@ def tile_ports(plan: Plan) -> dict[str, tuple[str, int]]:
 def socket(plan: Plan) -> str:
     """Verilog of a tile that holds no logic: the harness reads its inputs and drives its outputs.
 
-    The mesh is compiled around it once, the tile once, and the harness wires as many tiles as there are into the mesh: a
-    mesh of any size compiles in the time of one tile. It is exact because every output of a tile is a function of its
+    The mesh is compiled around it once, the tile once, and the harness wires as many tiles as there are into the mesh:
+    a mesh of any size compiles in the time of one tile. It is exact because every output of a tile is a function of its
     registers alone.
     """
     lines = [f"module {TILE} (input clk, input rst"]
@@ -97,7 +145,7 @@ class Handshakes:
 class Observed:
     """What left the machine in a frame, and when (cycles from the acceptance of the command)."""
 
-    status: int  # 0 finished, 1 stopped by the callback or a hazard, 2 ran out of cycles, 3 abandoned on purpose
+    status: int  # FINISHED, STOPPED, RAN_OUT or ABANDONED
     codes: IntArray  # (n, 4) rows (k, i, j, y)
     closing: IntArray  # (8,) the closing word as a beat, empty if none came
     beat_cycles: IntArray
@@ -133,8 +181,19 @@ class CompiledMesh:
         lib.sim_wave.argtypes = [pointer, ctypes.c_char_p]
         lib.sim_weights.restype = i64
         lib.sim_weights.argtypes = [pointer, pointer, i64, ctypes.c_uint64, ctypes.c_int, i64]
-        lib.sim_frame.argtypes = [pointer, ctypes.c_int, ctypes.c_int, pointer, i64, ctypes.c_uint64, ctypes.c_int,
-                                  ctypes.c_int, i64, i64, self._callback]
+        lib.sim_frame.argtypes = [
+            pointer,
+            ctypes.c_int,
+            ctypes.c_int,
+            pointer,
+            i64,
+            ctypes.c_uint64,
+            ctypes.c_int,
+            ctypes.c_int,
+            i64,
+            i64,
+            self._callback,
+        ]
         self._sim = pointer(lib.sim_new())
         if wave is not None and lib.sim_wave(self._sim, str(wave).encode()):
             raise OSError(f"cannot write the wave file {wave}")
@@ -180,7 +239,8 @@ class CompiledMesh:
         return flat.reshape(-1, columns) if columns > 1 else flat
 
     def memory(self, which: str) -> IntArray:
-        """A live view of a state memory as the traces left it: "membrane" and "drive" (T, th, tw, K), "residual" and "sent"
+        """A live view of a state memory as the traces left it: "membrane" and "drive" (T, th, tw, K), "residual" and
+        "sent"
         (T, C, Hr, Wr)."""
         t, g = self.plan.tiling, self.plan.tiling.geometry
         number = ("membrane", "drive", "residual", "sent").index(which)
@@ -198,11 +258,22 @@ class CompiledMesh:
     def load_weights(self, beats: IntArray, handshakes: Handshakes | None = None) -> int:
         """Send the weight stream; returns the beats that were accepted (fewer if the machine stopped taking them)."""
         h, data = handshakes or Handshakes(), np.ascontiguousarray(beats, np.int64)
-        taken = self._lib.sim_weights(self._sim, data.ctypes.data, len(data), h.seed, h.stall_weights, 16 * len(data) + 1000)
+        taken = self._lib.sim_weights(
+            self._sim, data.ctypes.data, len(data), h.seed, h.stall_weights, 16 * len(data) + 1000
+        )
         return int(taken)
 
-    def frame(self, change: IntArray, steps: int, *, warm: bool = False, handshakes: Handshakes | None = None,
-              limit: int = 1 << 40, abandon: int = -1, step_done: Callable[[int, int], bool] | None = None) -> Observed:
+    def frame(
+        self,
+        change: IntArray,
+        steps: int,
+        *,
+        warm: bool = False,
+        handshakes: Handshakes | None = None,
+        limit: int = 1 << 40,
+        abandon: int = -1,
+        step_done: Callable[[int, int], bool] | None = None,
+    ) -> Observed:
         """Run one frame.
 
         Args:
@@ -221,16 +292,34 @@ class CompiledMesh:
                 return 1
 
         callback = self._callback(done)
-        status = self._lib.sim_frame(self._sim, int(warm), steps, data.ctypes.data, len(data), h.seed, h.stall_in, h.stall_out,
-                                     limit, abandon, callback)
+        status = self._lib.sim_frame(
+            self._sim,
+            int(warm),
+            steps,
+            data.ctypes.data,
+            len(data),
+            h.seed,
+            h.stall_in,
+            h.stall_out,
+            limit,
+            abandon,
+            callback,
+        )
         if failure:
             raise failure[0]
         beats = self._list(1, 8)
         closed = len(beats) > 0 and bool(beats[-1, 4])
         return Observed(
-            status, beats[: len(beats) - closed, :4], beats[-1] if closed else np.zeros(0, np.int64), beats[:, 7],
-            self._list(0, 3), self._list(2, 1), self._list(3, 1).astype(bool),
-            int(self._lib.sim_number(self._sim, 2)), self._lib.sim_error(self._sim).decode())
+            status,
+            beats[: len(beats) - closed, :4],
+            beats[-1] if closed else np.zeros(0, np.int64),
+            beats[:, 7],
+            self._list(0, 3),
+            self._list(2, 1),
+            self._list(3, 1).astype(bool),
+            int(self._lib.sim_number(self._sim, 2)),
+            self._lib.sim_error(self._sim).decode(),
+        )
 
 
 def build(plan: Plan, tile: Path, mesh: Path, *, trace: bool = False, optimize: int = 1, jobs: int = 1) -> Path:
@@ -243,6 +332,8 @@ def build(plan: Plan, tile: Path, mesh: Path, *, trace: bool = False, optimize: 
         place = Path(scratch) / "socket.v"
         place.write_text(socket(plan))
         visible = tuple((TILE, port) for port in tile_ports(plan))
-        models = [Model("Vtile", TILE, (tile,)),
-                  Model("Vmesh", TOP, (mesh, place), verilator=("-finline",), public=visible)]
+        models = [
+            Model("Vtile", TILE, (tile,)),
+            Model("Vmesh", TOP, (mesh, place), verilator=("-finline",), public=visible),
+        ]
         return build_models(models, source(plan), options=Options(optimize=optimize, trace=trace, jobs=jobs))

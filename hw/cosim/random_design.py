@@ -79,29 +79,50 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
     schedule = ((0, shift), (int(rng.integers(1, steps)), int(rng.integers(2, 6)))) if rng.random() < 0.3 else shift
     try:
         design = Design(
-            image=image, channels=channels, kernels=kernels, patch=patch, stride=stride, preprocess="none",
-            threshold=float(rng.choice([0.05, 0.1, 0.2, 0.3])), transfer=str(rng.choice(["hard", "soft"])),
-            two_sided=two_sided, residual_cutoff=float(rng.choice([0.0, 0.005, 0.02, 0.06])), step_shift=schedule,
-            steps=steps, weight=f"s{fw + int(rng.integers(1, 3))}.{fw}",
+            image=image,
+            channels=channels,
+            kernels=kernels,
+            patch=patch,
+            stride=stride,
+            preprocess="none",
+            threshold=float(rng.choice([0.05, 0.1, 0.2, 0.3])),
+            transfer=str(rng.choice(["hard", "soft"])),
+            two_sided=two_sided,
+            residual_cutoff=float(rng.choice([0.0, 0.005, 0.02, 0.06])),
+            step_shift=schedule,
+            steps=steps,
+            weight=f"s{fw + int(rng.integers(1, 3))}.{fw}",
             code=f"{'s' if signed_code else 'u'}{code_bits + signed_code}.{fy}{mode[1]}",
             residual=f"s{fr + int(rng.integers(1, 3))}.{fr}{mode[2]}",
             membrane=f"s{fu + int(rng.integers(1, 4))}.{fu}{mode[3]}",
-            tiles=tiles, gather_lanes=gather_lanes, scatter_lanes=scatter_lanes, detect_lanes=detect_lanes,
+            tiles=tiles,
+            gather_lanes=gather_lanes,
+            scatter_lanes=scatter_lanes,
+            detect_lanes=detect_lanes,
             link_depth=int(rng.choice([1, 2, 3, 5, 8, 16, 33, 64])),
-            residual_accumulator=int(rng.choice([0, 0, 10, 12, 18])), drive_accumulator=int(rng.choice([0, 0, 11, 16])))
+            residual_accumulator=int(rng.choice([0, 0, 10, 12, 18])),
+            drive_accumulator=int(rng.choice([0, 0, 11, 16])),
+        )
         design.check_machine()
     except InputError:
         return None
-    weights, other = (np.asarray(quantise(Dictionary.random(design.geometry, int(rng.integers(1 << 30))).atoms,
-                                          design.formats.weight), np.int64) for _ in range(2))
+    weights, other = (
+        np.asarray(
+            quantise(Dictionary.random(design.geometry, int(rng.integers(1 << 30))).atoms, design.formats.weight),
+            np.int64,
+        )
+        for _ in range(2)
+    )
     plan = Plan.of(design, weights)
     t = plan.tiling
     if t.geometry.neurons > 4000 or np.prod(t.region) * t.count > 12_000:
         return None  # too long to be worth trying
     low, high = plan.input.low, plan.input.high
     amplitude = float(rng.choice([0.1, 0.3, 0.6])) * (1 << plan.input.frac)
-    images = tuple(np.clip(np.rint(rng.standard_normal(t.geometry.image_shape) * amplitude), low, high).astype(np.int64)
-                   for _ in range(2))
+    images = tuple(
+        np.clip(np.rint(rng.standard_normal(t.geometry.image_shape) * amplitude), low, high).astype(np.int64)
+        for _ in range(2)
+    )
     run = Machine(plan, weights).frame(images[0], steps)
     assert run.cycles is not None
     c = run.counts
@@ -110,13 +131,23 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
     if t.count > 1 and not c.link_events:
         return None
     properties = {
-        "kernels": kernels, "patch": patch, "stride": stride, "channels": channels, "tiles": f"{tiles[0]}x{tiles[1]}",
-        "transfer": design.dynamics.transfer, "sides": 2 if two_sided else 1, "link_depth": plan.link_depth,
-        "gather": f"{t.positions_per_cycle} positions, 1/{t.kernel_groups} of the kernels", "scatter_lanes": scatter_lanes,
-        "detect_lanes": detect_lanes, "step_shifts": len(plan.shifts),
+        "kernels": kernels,
+        "patch": patch,
+        "stride": stride,
+        "channels": channels,
+        "tiles": f"{tiles[0]}x{tiles[1]}",
+        "transfer": design.dynamics.transfer,
+        "sides": 2 if two_sided else 1,
+        "link_depth": plan.link_depth,
+        "gather": f"{t.positions_per_cycle} positions, 1/{t.kernel_groups} of the kernels",
+        "scatter_lanes": scatter_lanes,
+        "detect_lanes": detect_lanes,
+        "step_shifts": len(plan.shifts),
         **{f"{name}_rounding": getattr(plan, name).rounding for name in ("code", "residual", "membrane")},
         **{f"{name}_overflow": getattr(plan, name).overflow for name in ("code", "residual", "membrane")},
-        "outcome": run.outcome.value, "overflow": run.overflow,
+        "outcome": run.outcome.value,
+        "overflow": run.overflow,
     }
-    return RandomDesign(seed, number, design, plan, weights, other, (images[0], images[1]), steps, run.cycles.frame, redrawn,
-                        properties)
+    return RandomDesign(
+        seed, number, design, plan, weights, other, (images[0], images[1]), steps, run.cycles.frame, redrawn, properties
+    )

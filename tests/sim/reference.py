@@ -1,4 +1,5 @@
-"""The arithmetic once more, by another hand: an explicit matrix Phi in Python integers and ``fixed.py``, no events, no tiles.
+"""The arithmetic once more, by another hand: an explicit matrix Phi in Python integers and ``fixed.py``, no events, no
+tiles.
 
 Slow and plain on purpose. It shares with the machine only the design's numbers and the formats.
 """
@@ -6,6 +7,7 @@ Slow and plain on purpose. It shares with the machine only the design's numbers 
 from dataclasses import dataclass
 
 import numpy as np
+
 from striate.sim.fixed import Format, overflowed, round_shift, wrap
 from striate.sim.plan import Plan
 
@@ -62,7 +64,9 @@ class Reference:
 
     @property
     def r(self) -> np.ndarray:
-        return wrap((self.x.reshape(-1) << self.plan.input_shift) - self.matrix @ self.y, self.plan.residual_width, True)
+        return wrap(
+            (self.x.reshape(-1) << self.plan.input_shift) - self.matrix @ self.y, self.plan.residual_width, True
+        )
 
     def step(self, n: int) -> None:
         """Gather, then update."""

@@ -85,15 +85,25 @@ def designs(draw: st.DrawFn) -> Design:
     shifts = [[start, draw(st.integers(0, 12))] for start in [0, *starts]]
     rounding = draw(st.sampled_from(["", ":half_even", ":floor:wrap", ":toward_zero"]))
     keys: dict[str, Any] = dict(
-        image=[stride * draw(st.integers(1, 40)), stride * draw(st.integers(1, 40))], stride=stride,
-        channels=draw(st.integers(1, 3)), kernels=draw(st.integers(1, 64)), patch=stride + 2 * draw(st.integers(0, 6)),
-        dictionary=draw(st.sampled_from(["natural", "some folder/atoms.npz", "/tmp/\"quoted\" é\\.npz"])),
-        preprocess=draw(st.sampled_from(["centre-surround", "none"])), two_sided=two_sided,
-        threshold=draw(st.floats(1e-6, 10)), residual_cutoff=draw(st.floats(0, 1)), step_shift=shifts,
-        transfer=draw(st.sampled_from(["hard", "soft"])), eta=draw(st.none() | st.floats(1e-3, 1)),
-        weight=f"s{draw(st.integers(8, 12))}.7{rounding}", membrane=f"s16.{draw(st.integers(6, 15))}{rounding}",
-        tiles=(draw(st.integers(1, 9)), draw(st.integers(1, 9))), clock_mhz=draw(st.floats(1, 500)),
-        board=draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=8)))
+        image=[stride * draw(st.integers(1, 40)), stride * draw(st.integers(1, 40))],
+        stride=stride,
+        channels=draw(st.integers(1, 3)),
+        kernels=draw(st.integers(1, 64)),
+        patch=stride + 2 * draw(st.integers(0, 6)),
+        dictionary=draw(st.sampled_from(["natural", "some folder/atoms.npz", '/tmp/"quoted" é\\.npz'])),
+        preprocess=draw(st.sampled_from(["centre-surround", "none"])),
+        two_sided=two_sided,
+        threshold=draw(st.floats(1e-6, 10)),
+        residual_cutoff=draw(st.floats(0, 1)),
+        step_shift=shifts,
+        transfer=draw(st.sampled_from(["hard", "soft"])),
+        eta=draw(st.none() | st.floats(1e-3, 1)),
+        weight=f"s{draw(st.integers(8, 12))}.7{rounding}",
+        membrane=f"s16.{draw(st.integers(6, 15))}{rounding}",
+        tiles=(draw(st.integers(1, 9)), draw(st.integers(1, 9))),
+        clock_mhz=draw(st.floats(1, 500)),
+        board=draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=8)),
+    )
     if draw(st.booleans()):
         keys["input"] = "s9.8:half_even"
     if draw(st.booleans()):
@@ -178,8 +188,9 @@ def test_replace_checks_again_and_defaults_keep_following() -> None:
 
 
 def test_hash_does_not_depend_on_key_order_spelling_or_place_of_the_dictionary() -> None:
-    one = Design.from_toml('[machine]\ntiles = [2, 2]\n[network]\nstride = 4\nkernels = 32\n'
-                           '[formats]\ncode = "u8.7:half_up"')
+    one = Design.from_toml(
+        '[machine]\ntiles = [2, 2]\n[network]\nstride = 4\nkernels = 32\n[formats]\ncode = "u8.7:half_up"'
+    )
     two = Design(kernels=32, tiles=(2, 2), stride=4)
     assert one.sha256(b"d") == two.sha256(b"d") != two.sha256(b"e")
     assert Design(dictionary="a.npz").sha256(b"d") == Design(dictionary="b/c.npz").sha256(b"d")
@@ -194,64 +205,70 @@ def test_a_design_is_frozen() -> None:
 
 
 # ---- messages: keys, types, files ---------------------------------------------------------------------------------
-@pytest.mark.parametrize(("keys", "text"), [
-    ({"kernals": 8}, "unknown design key kernals; did you mean kernels?"),
-    ({"zzzz": 8}, "unknown design key zzzz; known: image, channels"),
-    ({"network.tiles": 8}, "unknown design key network.tiles; did you mean machine.tiles?"),
-    ({"network.kernal": 8}, "unknown design key network.kernal; did you mean kernels?"),
-    ({"machin.tiles": 8}, "unknown design section machin in machin.tiles; did you mean machine?"),
-    ({"network": 8}, "network is a section of the design, not a key"),
-    ({"kernels": 8, "network": {"kernels": 9}}, "design key network.kernels is given twice"),
-    ({"kernels": "8"}, "network.kernels must be a whole number, not '8'; the default is 8"),
-    ({"kernels": 8.0}, "network.kernels must be a whole number, not 8.0"),
-    ({"kernels": True}, "network.kernels must be a whole number, not True"),
-    ({"kernels": 0}, "network.kernels must be at least 1, not 0"),
-    ({"image": [128]}, "network.image must be a list of two whole numbers"),
-    ({"image": [128, 128, 1]}, "network.image must be a list of two whole numbers"),
-    ({"image": [128, "a"]}, "network.image must be a list of two whole numbers, as in [4, 2]; found 'a' in it"),
-    ({"image": 128}, "network.image must be a list of two whole numbers"),
-    ({"image": [127, 128]}, "use a height of 126 or 128"),
-    ({"patch": 15}, "use patch 14 or 16"),
-    ({"dictionary": "atoms"}, "network.dictionary must be \"natural\" or a path ending in .npz, not 'atoms'"),
-    ({"preprocess": "zca"}, "input.preprocess must be one of 'centre-surround' or 'none', not 'zca'"),
-    ({"threshold": 0.0}, "dynamics.threshold must be above 0, not 0.0; the default is 0.05"),
-    ({"threshold": float("inf")}, "dynamics.threshold must be a finite number, not inf"),
-    ({"transfer": "firm"}, "dynamics.transfer must be one of 'hard' or 'soft', not 'firm'"),
-    ({"two_sided": 1}, "dynamics.two_sided must be true or false, not 1"),
-    ({"residual_cutoff": -1.0}, "dynamics.residual_cutoff must be at least 0, not -1.0"),
-    ({"steps": 0}, "dynamics.steps must be at least 1, not 0; the default is 200"),
-    ({"eta": 2.0}, "dynamics.eta must be at most 1, not 2.0"),
-    ({"border": "wrap"}, "dynamics.border must be one of 'cropped', 'extended' or 'mirror', not 'wrap'"),
-    ({"step_shift": "fast"}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
-    ({"step_shift": True}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
-    ({"step_shift": []}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
-    ({"step_shift": [[0, 5], [0, 6]]}, "dynamics.step_shift changes at the steps [0, 0]; start at step 0"),
-    ({"step_shift": 25}, "dynamics.step_shift cannot be 25; use 0 to 24"),
-    ({"weight": "s8"}, "formats.weight 's8' is not a number format; write it as s8.7"),
-    ({"weight": 8}, "formats.weight must be a number format written like \"s8.7\", not 8"),
-    ({"membrane": "s1.0"}, "formats.membrane number format 's1.0' is 1 bit wide; use a width of 2 or more"),
-    ({"residual": "s8.9"}, "formats.residual number format 's8.9' has its fraction outside the word"),
-    ({"residual": Format(True, 8, -1)}, "formats.residual has its fraction -1 outside the word; use 0 to 8"),
-    ({"code": "u25.7"}, "formats.code is 25 bits wide; use a width of 2 to 24"),
-    ({"schedule": "lazy"}, "machine.schedule must be one of 'delta', 'skip' or 'dense', not 'lazy'"),
-    ({"gather_lanes": "all"}, "machine.gather_lanes must be a whole number, not 'all'; the default is 16"),
-    ({"row_split": "yes"}, "crossbar.row_split must be true or false, not 'yes'"),
-    ({"placement": "rows"}, "crossbar.placement must be one of 'im2col' or 'toeplitz', not 'rows'"),
-    ({"board": 85}, "target.board must be text, not 85; the default is \"ulx3s-85f\""),
-])
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"kernals": 8}, "unknown design key kernals; did you mean kernels?"),
+        ({"zzzz": 8}, "unknown design key zzzz; known: image, channels"),
+        ({"network.tiles": 8}, "unknown design key network.tiles; did you mean machine.tiles?"),
+        ({"network.kernal": 8}, "unknown design key network.kernal; did you mean kernels?"),
+        ({"machin.tiles": 8}, "unknown design section machin in machin.tiles; did you mean machine?"),
+        ({"network": 8}, "network is a section of the design, not a key"),
+        ({"kernels": 8, "network": {"kernels": 9}}, "design key network.kernels is given twice"),
+        ({"kernels": "8"}, "network.kernels must be a whole number, not '8'; the default is 8"),
+        ({"kernels": 8.0}, "network.kernels must be a whole number, not 8.0"),
+        ({"kernels": True}, "network.kernels must be a whole number, not True"),
+        ({"kernels": 0}, "network.kernels must be at least 1, not 0"),
+        ({"image": [128]}, "network.image must be a list of two whole numbers"),
+        ({"image": [128, 128, 1]}, "network.image must be a list of two whole numbers"),
+        ({"image": [128, "a"]}, "network.image must be a list of two whole numbers, as in [4, 2]; found 'a' in it"),
+        ({"image": 128}, "network.image must be a list of two whole numbers"),
+        ({"image": [127, 128]}, "use a height of 126 or 128"),
+        ({"patch": 15}, "use patch 14 or 16"),
+        ({"dictionary": "atoms"}, "network.dictionary must be \"natural\" or a path ending in .npz, not 'atoms'"),
+        ({"preprocess": "zca"}, "input.preprocess must be one of 'centre-surround' or 'none', not 'zca'"),
+        ({"threshold": 0.0}, "dynamics.threshold must be above 0, not 0.0; the default is 0.05"),
+        ({"threshold": float("inf")}, "dynamics.threshold must be a finite number, not inf"),
+        ({"transfer": "firm"}, "dynamics.transfer must be one of 'hard' or 'soft', not 'firm'"),
+        ({"two_sided": 1}, "dynamics.two_sided must be true or false, not 1"),
+        ({"residual_cutoff": -1.0}, "dynamics.residual_cutoff must be at least 0, not -1.0"),
+        ({"steps": 0}, "dynamics.steps must be at least 1, not 0; the default is 200"),
+        ({"eta": 2.0}, "dynamics.eta must be at most 1, not 2.0"),
+        ({"border": "wrap"}, "dynamics.border must be one of 'cropped', 'extended' or 'mirror', not 'wrap'"),
+        ({"step_shift": "fast"}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
+        ({"step_shift": True}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
+        ({"step_shift": []}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
+        ({"step_shift": [[0, 5], [0, 6]]}, "dynamics.step_shift changes at the steps [0, 0]; start at step 0"),
+        ({"step_shift": 25}, "dynamics.step_shift cannot be 25; use 0 to 24"),
+        ({"weight": "s8"}, "formats.weight 's8' is not a number format; write it as s8.7"),
+        ({"weight": 8}, 'formats.weight must be a number format written like "s8.7", not 8'),
+        ({"membrane": "s1.0"}, "formats.membrane number format 's1.0' is 1 bit wide; use a width of 2 or more"),
+        ({"residual": "s8.9"}, "formats.residual number format 's8.9' has its fraction outside the word"),
+        ({"residual": Format(True, 8, -1)}, "formats.residual has its fraction -1 outside the word; use 0 to 8"),
+        ({"code": "u25.7"}, "formats.code is 25 bits wide; use a width of 2 to 24"),
+        ({"schedule": "lazy"}, "machine.schedule must be one of 'delta', 'skip' or 'dense', not 'lazy'"),
+        ({"gather_lanes": "all"}, "machine.gather_lanes must be a whole number, not 'all'; the default is 16"),
+        ({"row_split": "yes"}, "crossbar.row_split must be true or false, not 'yes'"),
+        ({"placement": "rows"}, "crossbar.placement must be one of 'im2col' or 'toeplitz', not 'rows'"),
+        ({"board": 85}, 'target.board must be text, not 85; the default is "ulx3s-85f"'),
+    ],
+)
 def test_bad_keys_are_refused_in_one_line(keys: dict[str, Any], text: str) -> None:
     assert text in message(**keys)
 
 
-@pytest.mark.parametrize(("content", "text"), [
-    ("[network]\nkernals = 8", "unknown design key network.kernals; did you mean kernels?"),
-    ("[netwrk]\nkernels = 8", "unknown design section netwrk; did you mean network?"),
-    ("kernels = 8", "the key kernels stands outside a section; put it under [network]"),
-    ("what = 8", "the key what stands outside a section; remove it"),
-    ("[network]\nkernels = ", "is not a TOML file: Invalid value"),
-    ("[network]\nkernels = \"8\"", "network.kernels must be a whole number, not '8'"),
-    ("[network]\nkernels = 2020-01-01", "network.kernels must be a whole number"),
-])
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[network]\nkernals = 8", "unknown design key network.kernals; did you mean kernels?"),
+        ("[netwrk]\nkernels = 8", "unknown design section netwrk; did you mean network?"),
+        ("kernels = 8", "the key kernels stands outside a section; put it under [network]"),
+        ("what = 8", "the key what stands outside a section; remove it"),
+        ("[network]\nkernels = ", "is not a TOML file: Invalid value"),
+        ('[network]\nkernels = "8"', "network.kernels must be a whole number, not '8'"),
+        ("[network]\nkernels = 2020-01-01", "network.kernels must be a whole number"),
+    ],
+)
 def test_bad_files_are_refused_in_one_line_that_names_the_file(tmp_path: Path, content: str, text: str) -> None:
     path = tmp_path / "my.toml"
     path.write_text(content)
@@ -270,13 +287,16 @@ def test_unreadable_files(tmp_path: Path) -> None:
         Design().dump(tmp_path / "nowhere" / "design.toml")
 
 
-@pytest.mark.parametrize(("setting", "text"), [
-    ("network.kernels", "'network.kernels' is not a setting; write it as section.key=value"),
-    ("network.kernels=", "is not a setting"),
-    ("network.kernel=3", "unknown design key network.kernel; did you mean kernels?"),
-    ("network.kernels=many", "network.kernels must be a whole number, not 'many'"),
-    ("network.kernels=3\nother=4", "network.kernels must be a whole number"),
-])
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("network.kernels", "'network.kernels' is not a setting; write it as section.key=value"),
+        ("network.kernels=", "is not a setting"),
+        ("network.kernel=3", "unknown design key network.kernel; did you mean kernels?"),
+        ("network.kernels=many", "network.kernels must be a whole number, not 'many'"),
+        ("network.kernels=3\nother=4", "network.kernels must be a whole number"),
+    ],
+)
 def test_bad_settings(setting: str, text: str) -> None:
     with pytest.raises(InputError) as caught:
         Design().set(setting)
@@ -284,52 +304,98 @@ def test_bad_settings(setting: str, text: str) -> None:
 
 
 def test_settings_take_toml_and_bare_words() -> None:
-    design = Design().set("formats.code=s9.7", "machine.schedule=dense", "dynamics.step_shift=[[0,4],[50,5]]",
-                          "network.kernels=4", "network.kernels=6", "target.board=\"a board\"",
-                          "dynamics.two_sided=true")
+    design = Design().set(
+        "formats.code=s9.7",
+        "machine.schedule=dense",
+        "dynamics.step_shift=[[0,4],[50,5]]",
+        "network.kernels=4",
+        "network.kernels=6",
+        'target.board="a board"',
+        "dynamics.two_sided=true",
+    )
     assert (str(design.formats.code), design.machine.schedule, design.shifts) == ("s9.7", "dense", ((0, 4), (50, 5)))
     assert (design.network.kernels, design.target.board) == (6, "a board")
 
 
 # ---- what the machine refuses -------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("keys", "text"), [
-    ({"eta": 0.03}, ("dynamics.eta 0.03 is for golden runs only: the machine steps by powers of two; remove it and use "
-                    "dynamics.step_shift = 5")),
-    ({"border": "mirror"}, 'dynamics.border "mirror" is for golden runs only; the machine needs "cropped"'),
-    ({"inclusive": False}, "dynamics.inclusive false is for golden runs only; the machine needs true"),
-    ({"weight": "u8.7"}, "formats.weight u8.7 has no sign; use s8.7"),
-    ({"residual": "u8.7:floor"}, "formats.residual u8.7:floor has no sign; use s8.7:floor"),
-    ({"membrane": "u14.12"}, "formats.membrane u14.12 has no sign; use s14.12"),
-    ({"two_sided": True, "code": "u8.7"}, "formats.code u8.7 has no sign, but dynamics.two_sided is true; use s9.7"),
-    ({"weight": "s4.3", "code": "u4.3", "input": "s10.9", "threshold": 0.2},
-     "formats.input s10.9 is finer than a product of weight and code; its widest legal fraction is 6"),
-    ({"threshold": 2.5}, ("dynamics.threshold 2.5 cannot be represented in formats.membrane s14.12; "
-                         "use a threshold of 1.999755859375")),
-    ({"threshold": 1e-5}, ("dynamics.threshold 1e-05 cannot be represented in formats.membrane s14.12; "
-                          "use a threshold of 0.000244140625")),
-    ({"code": "u5.3"}, "formats.code u5.3 is 0 at the threshold 0.05; use u6.4"),
-    ({"residual_accumulator": 1}, "machine.residual_accumulator cannot be 1 bits; use 0 (the proven bound) or 2 to 48"),
-    ({"drive_accumulator": 49}, "machine.drive_accumulator cannot be 49 bits; use 0 (the proven bound) or 2 to 48"),
-    ({"drive_accumulator": -1}, "machine.drive_accumulator cannot be -1 bits"),
-    ({"weight": "s24.20", "residual": "s24.23", "code": "u24.0", "threshold": 1.0, "drive_accumulator": 40},
-     "need sums of 70 bits and 62 are possible"),
-    ({"tiles": (5, 2)}, ("machine.tiles [5, 2]: 5 rows of tiles do not divide the 64 rows of V1 positions; "
-                        "use [4, 2] or [8, 2]")),
-    ({"tiles": (4, 16)}, ("machine.tiles [4, 16]: 16 columns of tiles give blocks of 8 pixels where patch - stride "
-                         "needs 14; use [4, 8]")),
-    ({"tiles": (0, 3)}, "machine.tiles [0, 3]: 0 rows of tiles do not divide the 64 rows of V1 positions; use [1, 2]"),
-    ({"kernels": 3}, ("machine.gather_lanes 16 is neither a divisor of the 3 kernels nor 3 times a power of two; "
-                     "use 12 or 24")),
-    ({"kernels": 12, "gather_lanes": 5}, "use 4 or 6"),
-    ({"gather_lanes": 0}, "machine.gather_lanes cannot be 0; use 1 to 4096"),
-    ({"scatter_lanes": 6}, "machine.scatter_lanes 6 is not a power of two; use 4 or 8"),
-    ({"detect_lanes": 3}, "machine.detect_lanes 3 does not divide the 8 scatter lanes; use 2 or 4"),
-    ({"detect_lanes": 16}, "machine.detect_lanes 16 does not divide the 8 scatter lanes; use 8"),
-    ({"detect_lanes": 0}, "machine.detect_lanes cannot be 0; use 1 to 4096"),
-    ({"link_depth": 0}, "machine.link_depth cannot be 0; use 1"),
-    ({"link_depth": 1025}, "machine.link_depth cannot be 1025; use 1024"),
-    ({"clock_mhz": 0.0}, "target.clock_mhz must be above 0"),
-])
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (
+            {"eta": 0.03},
+            (
+                "dynamics.eta 0.03 is for golden runs only: the machine steps by powers of two; remove it and use "
+                "dynamics.step_shift = 5"
+            ),
+        ),
+        ({"border": "mirror"}, 'dynamics.border "mirror" is for golden runs only; the machine needs "cropped"'),
+        ({"inclusive": False}, "dynamics.inclusive false is for golden runs only; the machine needs true"),
+        ({"weight": "u8.7"}, "formats.weight u8.7 has no sign; use s8.7"),
+        ({"residual": "u8.7:floor"}, "formats.residual u8.7:floor has no sign; use s8.7:floor"),
+        ({"membrane": "u14.12"}, "formats.membrane u14.12 has no sign; use s14.12"),
+        (
+            {"two_sided": True, "code": "u8.7"},
+            "formats.code u8.7 has no sign, but dynamics.two_sided is true; use s9.7",
+        ),
+        (
+            {"weight": "s4.3", "code": "u4.3", "input": "s10.9", "threshold": 0.2},
+            "formats.input s10.9 is finer than a product of weight and code; its widest legal fraction is 6",
+        ),
+        (
+            {"threshold": 2.5},
+            (
+                "dynamics.threshold 2.5 cannot be represented in formats.membrane s14.12; "
+                "use a threshold of 1.999755859375"
+            ),
+        ),
+        (
+            {"threshold": 1e-5},
+            (
+                "dynamics.threshold 1e-05 cannot be represented in formats.membrane s14.12; "
+                "use a threshold of 0.000244140625"
+            ),
+        ),
+        ({"code": "u5.3"}, "formats.code u5.3 is 0 at the threshold 0.05; use u6.4"),
+        (
+            {"residual_accumulator": 1},
+            "machine.residual_accumulator cannot be 1 bits; use 0 (the proven bound) or 2 to 48",
+        ),
+        ({"drive_accumulator": 49}, "machine.drive_accumulator cannot be 49 bits; use 0 (the proven bound) or 2 to 48"),
+        ({"drive_accumulator": -1}, "machine.drive_accumulator cannot be -1 bits"),
+        (
+            {"weight": "s24.20", "residual": "s24.23", "code": "u24.0", "threshold": 1.0, "drive_accumulator": 40},
+            "need sums of 70 bits and 62 are possible",
+        ),
+        (
+            {"tiles": (5, 2)},
+            ("machine.tiles [5, 2]: 5 rows of tiles do not divide the 64 rows of V1 positions; use [4, 2] or [8, 2]"),
+        ),
+        (
+            {"tiles": (4, 16)},
+            (
+                "machine.tiles [4, 16]: 16 columns of tiles give blocks of 8 pixels where patch - stride "
+                "needs 14; use [4, 8]"
+            ),
+        ),
+        (
+            {"tiles": (0, 3)},
+            "machine.tiles [0, 3]: 0 rows of tiles do not divide the 64 rows of V1 positions; use [1, 2]",
+        ),
+        (
+            {"kernels": 3},
+            ("machine.gather_lanes 16 is neither a divisor of the 3 kernels nor 3 times a power of two; use 12 or 24"),
+        ),
+        ({"kernels": 12, "gather_lanes": 5}, "use 4 or 6"),
+        ({"gather_lanes": 0}, "machine.gather_lanes cannot be 0; use 1 to 4096"),
+        ({"scatter_lanes": 6}, "machine.scatter_lanes 6 is not a power of two; use 4 or 8"),
+        ({"detect_lanes": 3}, "machine.detect_lanes 3 does not divide the 8 scatter lanes; use 2 or 4"),
+        ({"detect_lanes": 16}, "machine.detect_lanes 16 does not divide the 8 scatter lanes; use 8"),
+        ({"detect_lanes": 0}, "machine.detect_lanes cannot be 0; use 1 to 4096"),
+        ({"link_depth": 0}, "machine.link_depth cannot be 0; use 1"),
+        ({"link_depth": 1025}, "machine.link_depth cannot be 1025; use 1024"),
+        ({"clock_mhz": 0.0}, "target.clock_mhz must be above 0"),
+    ],
+)
 def test_the_machine_refuses_what_a_golden_run_takes(keys: dict[str, Any], text: str) -> None:
     Design(**keys)
     assert text in message(**keys)
@@ -375,8 +441,9 @@ def test_derived_integers_of_the_default() -> None:
     assert design.warnings() == []
 
 
-@pytest.mark.parametrize(("residual", "cut"), [
-    ("s8.7", 0.0039), ("s9.8", 0.0059), ("s10.9", 0.0049), ("s11.10", 0.0054)])
+@pytest.mark.parametrize(
+    ("residual", "cut"), [("s8.7", 0.0039), ("s9.8", 0.0059), ("s10.9", 0.0049), ("s11.10", 0.0054)]
+)
 def test_effective_cutoff(residual: str, cut: float) -> None:
     assert Design(residual=residual).effective_cutoff == pytest.approx(cut, abs=5e-5)
 
@@ -402,15 +469,19 @@ def test_warnings() -> None:
     weights = np.full((8, 1, 16, 16), 8)
     assert Design().resolved_widths(weights).residual == 18
     assert Design(step_shift=6).warnings() == [
-        "formats.membrane s14.12 has 12 fraction bits; a step shift of 6 wants 13 or the code may freeze"]
+        "formats.membrane s14.12 has 12 fraction bits; a step shift of 6 wants 13 or the code may freeze"
+    ]
     assert any("no residual drives anything" in line for line in Design(residual_cutoff=2.0).warnings())
     assert Design().warnings(weights) == [
-        "machine.residual_accumulator 18 is not proven: 22 bits hold every value; watch the overflow flag"]
+        "machine.residual_accumulator 18 is not proven: 22 bits hold every value; watch the overflow flag"
+    ]
     assert any("drive_accumulator 9 is not proven" in line for line in Design(drive_accumulator=9).warnings(weights))
     proven = Design(residual_accumulator=0)
     assert proven.warnings(weights) == []
     assert (proven.residual_word(weights), proven.drive_word(weights)) == (
-        proven.residual_bound_width(weights), proven.drive_bound_width(weights))
+        proven.residual_bound_width(weights),
+        proven.drive_bound_width(weights),
+    )
     with pytest.raises(InputError, match=r"the dictionary has the shape \(8, 1, 4, 4\), the design \(8, 1, 16, 16\)"):
         Design().drive_word(np.zeros((8, 1, 4, 4), int))
 
@@ -420,8 +491,9 @@ def test_warnings() -> None:
 def test_the_bound_of_r_is_reached_and_holds(two_sided: bool, code: str | None) -> None:
     """For the worst codes, found by brute force over extreme words, R stays inside the bound and needs all its bits."""
     keys: dict[str, Any] = {"code": code} if code else {}
-    design = Design(image=(6, 6), stride=2, patch=4, kernels=2, channels=2, two_sided=two_sided, residual_accumulator=0,
-                    **keys)
+    design = Design(
+        image=(6, 6), stride=2, patch=4, kernels=2, channels=2, two_sided=two_sided, residual_accumulator=0, **keys
+    )
     weights = np.random.default_rng(1).integers(-127, 128, design.geometry.dictionary_shape)
     f, width = design.formats, design.residual_word(weights)
     reached = 0

@@ -25,18 +25,38 @@ from striate.sim.fixed import (
 )
 
 # Our names and the package's: "down" is towards -infinity, "in" towards 0, "nearest" half up, "convergent" to even.
-PACKAGE = {"half_up": "nearest", "half_even": "convergent", "floor": "down", "toward_zero": "in",
-           "saturate": "clamp", "wrap": "wrap"}
+PACKAGE = {
+    "half_up": "nearest",
+    "half_even": "convergent",
+    "floor": "down",
+    "toward_zero": "in",
+    "saturate": "clamp",
+    "wrap": "wrap",
+}
 
 formats = st.builds(
     lambda signed, width, frac, *modes: Format(signed, width, min(frac, width - signed), *modes),
-    st.booleans(), st.integers(2, 20), st.integers(0, 20), st.sampled_from(ROUNDINGS), st.sampled_from(OVERFLOWS))
+    st.booleans(),
+    st.integers(2, 20),
+    st.integers(0, 20),
+    st.sampled_from(ROUNDINGS),
+    st.sampled_from(OVERFLOWS),
+)
 
 
 def package(value: int, frac: int, fmt: Format) -> int:
     """The word of ``value * 2^-frac`` in ``fmt`` by the package."""
-    number = FixedPoint(0, signed=True, m=60, n=frac, rounding=PACKAGE[fmt.rounding], overflow=PACKAGE[fmt.overflow],
-                        overflow_alert="ignore", implicit_cast_alert="ignore", mismatch_alert="ignore")
+    number = FixedPoint(
+        0,
+        signed=True,
+        m=60,
+        n=frac,
+        rounding=PACKAGE[fmt.rounding],
+        overflow=PACKAGE[fmt.overflow],
+        overflow_alert="ignore",
+        implicit_cast_alert="ignore",
+        mismatch_alert="ignore",
+    )
     number.from_string(hex(value & ((1 << (60 + frac)) - 1)))
     number.n = fmt.frac
     number.signed = fmt.signed
@@ -73,9 +93,15 @@ def test_round_shift_equals_fractions_over_all_of_int64(value: int, shift: int, 
             round_shift(np.array([value]), shift, rounding)
 
 
-@pytest.mark.parametrize(("rounding", "words"), [
-    ("half_up", [-2, -1, -1, 0, 0, 1, 1, 2, 2]), ("half_even", [-2, -2, -1, 0, 0, 0, 1, 2, 2]),
-    ("floor", [-2, -2, -1, -1, 0, 0, 1, 1, 2]), ("toward_zero", [-2, -1, -1, 0, 0, 0, 1, 1, 2])])
+@pytest.mark.parametrize(
+    ("rounding", "words"),
+    [
+        ("half_up", [-2, -1, -1, 0, 0, 1, 1, 2, 2]),
+        ("half_even", [-2, -2, -1, 0, 0, 0, 1, 2, 2]),
+        ("floor", [-2, -2, -1, -1, 0, 0, 1, 1, 2]),
+        ("toward_zero", [-2, -1, -1, 0, 0, 0, 1, 1, 2]),
+    ],
+)
 def test_ties(rounding: str, words: list[int]) -> None:
     assert round_shift(np.arange(-4, 5), 1, rounding).tolist() == words
 
@@ -144,22 +170,32 @@ def test_short_text_and_properties() -> None:
     assert (Format.parse("u8.7").low, Format.parse("u8.7").high, Format.parse("u8.7").scale) == (0, 255, 2**-7)
 
 
-@pytest.mark.parametrize(("text", "name"), [
-    ("s8.7", "ap_fixed<8, 1, AP_RND, AP_SAT>"), ("u8.7:half_even:wrap", "ap_ufixed<8, 1, AP_RND_CONV, AP_WRAP>"),
-    ("s14.12:floor", "ap_fixed<14, 2, AP_TRN, AP_SAT>"), ("s8.0:toward_zero", "ap_fixed<8, 8, AP_TRN_ZERO, AP_SAT>")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("s8.7", "ap_fixed<8, 1, AP_RND, AP_SAT>"),
+        ("u8.7:half_even:wrap", "ap_ufixed<8, 1, AP_RND_CONV, AP_WRAP>"),
+        ("s14.12:floor", "ap_fixed<14, 2, AP_TRN, AP_SAT>"),
+        ("s8.0:toward_zero", "ap_fixed<8, 8, AP_TRN_ZERO, AP_SAT>"),
+    ],
+)
 def test_ap_fixed(text: str, name: str) -> None:
     assert Format.parse(text).ap_fixed == name
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("8.7", r"'8\.7' is not a number format; write it as s8\.7"),
-    ("s8", "is not a number format"),
-    ("s1.0", "'s1.0' is 1 bit wide; use a width of 2 or more"),
-    ("s8.9", "'s8.9' has its fraction outside the word; use a fraction of 0 to 8"),
-    ("s99.7", "'s99.7': a format cannot be 99 bits wide; use 62"),
-    ("s8.7:up", "unknown rounding 'up'; use half_up, half_even, floor, toward_zero"),
-    ("s8.7:floor:clamp", "unknown overflow 'clamp'; use saturate, wrap"),
-    ("s8.7:wrap", r"names an overflow where the rounding stands; write s8\.7:half_up:wrap")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("8.7", r"'8\.7' is not a number format; write it as s8\.7"),
+        ("s8", "is not a number format"),
+        ("s1.0", "'s1.0' is 1 bit wide; use a width of 2 or more"),
+        ("s8.9", "'s8.9' has its fraction outside the word; use a fraction of 0 to 8"),
+        ("s99.7", "'s99.7': a format cannot be 99 bits wide; use 62"),
+        ("s8.7:up", "unknown rounding 'up'; use half_up, half_even, floor, toward_zero"),
+        ("s8.7:floor:clamp", "unknown overflow 'clamp'; use saturate, wrap"),
+        ("s8.7:wrap", r"names an overflow where the rounding stands; write s8\.7:half_up:wrap"),
+    ],
+)
 def test_bad_text_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         Format.parse(text)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from striate.golden.dictionary import Dictionary, shipped
 from striate.golden.errors import InputError
 from striate.golden.images import load_image
@@ -11,13 +12,29 @@ from striate.golden.lca import LcaParams, Outcome, encode
 from striate.hw.cosim.random_design import RandomDesign, draw
 from striate.sim.design import Design
 from striate.sim.fixed import quantise
-from striate.sim.machine import Machine, Ports, recomputed, simulate
+from striate.sim.machine import Machine, simulate
 from striate.sim.plan import Plan
+from striate.sim.recomputed import recomputed
+from striate.sim.run import Ports
 
 from .reference import Reference
 
-SMALL = Design(image=(16, 16), kernels=3, patch=6, stride=2, gather_lanes=6, scatter_lanes=4, detect_lanes=2, tiles=(2, 2),
-               link_depth=3, steps=10, threshold=0.1, step_shift=3, preprocess="none", dictionary="natural")
+SMALL = Design(
+    image=(16, 16),
+    kernels=3,
+    patch=6,
+    stride=2,
+    gather_lanes=6,
+    scatter_lanes=4,
+    detect_lanes=2,
+    tiles=(2, 2),
+    link_depth=3,
+    steps=10,
+    threshold=0.1,
+    step_shift=3,
+    preprocess="none",
+    dictionary="natural",
+)
 
 
 def small_machine(design: Design = SMALL, seed: int = 0) -> tuple[Machine, np.ndarray]:
@@ -77,9 +94,20 @@ def test_schedules_give_the_same_bits_and_their_own_counts(seed: int) -> None:
             assert other.counts.macs <= other.counts.macs_dense
 
 
-@pytest.mark.parametrize("change", [
-    {"tiles": (1, 1)}, {"tiles": (4, 4)}, {"tiles": (1, 4)}, {"link_depth": 1}, {"link_depth": 64}, {"gather_lanes": 1},
-    {"gather_lanes": 12}, {"scatter_lanes": 16, "detect_lanes": 16}, {"scatter_lanes": 1, "detect_lanes": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tiles": (1, 1)},
+        {"tiles": (4, 4)},
+        {"tiles": (1, 4)},
+        {"link_depth": 1},
+        {"link_depth": 64},
+        {"gather_lanes": 1},
+        {"gather_lanes": 12},
+        {"scatter_lanes": 16, "detect_lanes": 16},
+        {"scatter_lanes": 1, "detect_lanes": 1},
+    ],
+)
 def test_tiling_lanes_and_links_change_cycles_but_no_word(change: dict[str, object]) -> None:
     machine, x = small_machine()
     other, _ = small_machine(SMALL.replace(**change))
@@ -173,9 +201,13 @@ def test_more_bits_bring_the_machine_to_the_golden_model() -> None:
     gaps = []
     for extra in (0, 4, 8):
         fine = design.replace(
-            weight=f"s{8 + extra}.{7 + extra}", code=f"u{9 + extra}.{7 + extra}", residual=f"s{9 + extra}.{7 + extra}",
-            membrane=f"s{14 + extra}.{12 + extra}", input=f"s{14 + extra}.{11 + extra}",
-            residual_accumulator=0)
+            weight=f"s{8 + extra}.{7 + extra}",
+            code=f"u{9 + extra}.{7 + extra}",
+            residual=f"s{9 + extra}.{7 + extra}",
+            membrane=f"s{14 + extra}.{12 + extra}",
+            input=f"s{14 + extra}.{11 + extra}",
+            residual_accumulator=0,
+        )
         run = simulate(image, fine, dictionary=dictionary)
         gaps.append(np.abs(run.membrane * run.plan.membrane.scale - truth).max())
     assert gaps[2] < gaps[1] < gaps[0] and gaps[2] < 1e-4
@@ -205,12 +237,21 @@ def test_a_run_that_goes_quiet_is_converged() -> None:
     assert run.outcome is Outcome.CONVERGED and run.counts.code_events == 0 and run.counts.residual_events == 0
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: simulate(np.zeros((1, 8, 8)), SMALL), r"the image is \(1, 8, 8\), the design wants .*crop the image"),
-    (lambda: simulate(np.full((1, 16, 16), np.nan), SMALL), r"NaN or infinite values; mend the file"),
-    (lambda: small_machine()[0].frame(np.zeros((1, 16, 16), np.int64), 0), r"steps must be at least 1 on the machine, not 0"),
-    (lambda: small_machine()[0].frame(np.zeros((1, 16, 16), np.int64), 3, warm=True), r"warm frame needs the state"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: simulate(np.zeros((1, 8, 8)), SMALL), r"the image is \(1, 8, 8\), the design wants .*crop the image"),
+        (lambda: simulate(np.full((1, 16, 16), np.nan), SMALL), r"NaN or infinite values; mend the file"),
+        (
+            lambda: small_machine()[0].frame(np.zeros((1, 16, 16), np.int64), 0),
+            r"steps must be at least 1 on the machine, not 0",
+        ),
+        (
+            lambda: small_machine()[0].frame(np.zeros((1, 16, 16), np.int64), 3, warm=True),
+            r"warm frame needs the state",
+        ),
+    ],
+)
 def test_bad_input_is_one_clear_line(make, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=message) as caught:
         make()
@@ -220,5 +261,7 @@ def test_bad_input_is_one_clear_line(make, message: str) -> None:  # type: ignor
 def test_a_dictionary_of_another_shape_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "other.npz"
     Dictionary.random(SMALL.replace(kernels=4, gather_lanes=8).geometry, 0).save(path)
-    with pytest.raises(InputError, match=r"is of shape \(K, C, p, p\) = \(4, 1, 6, 6\), the design wants \(3, 1, 6, 6\)"):
+    with pytest.raises(
+        InputError, match=r"is of shape \(K, C, p, p\) = \(4, 1, 6, 6\), the design wants \(3, 1, 6, 6\)"
+    ):
         simulate(np.zeros((1, 16, 16)), SMALL.replace(dictionary=str(path)))

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from striate.golden.geometry import Geometry
 from striate.sim.layout import WeightLayout
 from striate.sim.tiling import DIRECTIONS, OPPOSITE, Tiling
@@ -16,10 +17,13 @@ def tilings(draw: st.DrawFn) -> Tiling:
     tiles = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     need = [max(1, -(-(patch - stride) // stride)) if n > 1 else 1 for n in tiles]
     block = [draw(st.integers(n, n + 3)) for n in need]
-    geometry = Geometry((tiles[0] * block[0] * stride, tiles[1] * block[1] * stride), draw(st.integers(1, 2)), kernels,
-                        patch, stride)
+    geometry = Geometry(
+        (tiles[0] * block[0] * stride, tiles[1] * block[1] * stride), draw(st.integers(1, 2)), kernels, patch, stride
+    )
     lanes = draw(st.sampled_from([1, 2, 4, 8]))
-    gather = draw(st.sampled_from([kernels, 2 * kernels, 4 * kernels, *[n for n in range(1, kernels) if kernels % n == 0]]))
+    gather = draw(
+        st.sampled_from([kernels, 2 * kernels, 4 * kernels, *[n for n in range(1, kernels) if kernels % n == 0]])
+    )
     return Tiling(geometry, tiles, gather, lanes, draw(st.sampled_from([n for n in (1, 2, 4, 8) if n <= lanes])))
 
 

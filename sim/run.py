@@ -1,0 +1,196 @@
+"""What a run leaves behind: the words, the counts, the clock, and how it ended."""
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..golden.lca import Outcome
+from ..golden.metrics import percent_error, percent_inactive, psnr_db
+from .plan import Plan
+from .tiling import IntArray
+from .timing import WINDOW
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass
+class Counts:
+    """What a run did. Words and products are those the machine performed, halo repeats included."""
+
+    steps: int = 0
+    scatter_macs: int = 0
+    gather_macs: int = 0
+    macs_dense: int = 0
+    code_events: int = 0
+    residual_events: int = 0
+    link_events: int = 0
+    rounds: int = 0
+    scatter_issues: int = 0
+    gather_issues: int = 0
+    gather_pauses: int = 0
+    scattered_events: int = 0
+    detect_words: int = 0
+    update_positions: int = 0
+    saturations: int = 0
+    pixels_in: int = 0
+    codes_out: int = 0
+
+    @property
+    def macs(self) -> int:
+        """Products performed."""
+        return self.scatter_macs + self.gather_macs
+
+    def as_dict(self) -> dict[str, int]:
+        """Every count by name."""
+        return {f.name: int(getattr(self, f.name)) for f in fields(self)} | {"macs": self.macs}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What each step did: arrays of one entry a step, for plots. ``percent_error`` and ``active`` are after the
+    step.
+    """
+
+    percent_error: FloatArray
+    active: IntArray
+    code_events: IntArray
+    residual_events: IntArray
+    link_events: IntArray
+    macs: IntArray
+    end_cycle: IntArray  # (steps, T): last cycle of the step's exchange in each tile; empty for skip and dense
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """The clock of a delta run; cycle 0 is the clock in which the command is accepted.
+
+    Args:
+        frame: from the command to the closing word, both included.
+        load: until the last pixel was accepted. compute: until the last tile ended its last step.
+        phases: (n, 3) rows (tile, phase, first cycle), by tile and cycle.
+        beats: (codes + 1,) cycle in which each beat of the code stream left.
+    """
+
+    frame: int
+    load: int
+    compute: int
+    phases: IntArray
+    beats: IntArray
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, in integers of the design's formats.
+
+    Args:
+        code, membrane: (K, H/s, W/s). residual: (C, H, W), the exact R of scale ``2^-(fw + fy)``.
+        input, dictionary: (C, H, W) and (K, C, p, p) as the machine saw them.
+        cycles: None for the schedules that are no machine (skip, dense).
+        outcome: converged (no code changed in the last steps), max_steps or diverged.
+        overflow: an add into R left its word: R is then right only modulo 2^width.
+        warnings: what a reader of the numbers should know.
+        compute_seconds: wall time from the quantised input to the last word.
+    """
+
+    plan: Plan
+    input: IntArray
+    dictionary: IntArray
+    code: IntArray
+    membrane: IntArray
+    residual: IntArray
+    counts: Counts
+    cycles: Cycles | None
+    steps: Steps
+    outcome: Outcome
+    overflow: bool
+    warnings: tuple[str, ...]
+    compute_seconds: float
+    events_late: int = 0  # code changes in the last WINDOW steps: what the closing word carries
+    saturated_late: bool = False
+    link_traffic: IntArray = field(default_factory=lambda: np.zeros((0, 8), np.int64))  # (T, 8) events sent, by link
+
+    @cached_property
+    def residual_float(self) -> FloatArray:
+        """R in units of the image."""
+        return np.asarray(self.residual * self.plan.residual_scale)
+
+    @cached_property
+    def code_float(self) -> FloatArray:
+        """The code in units of the image."""
+        return np.asarray(self.code * self.plan.code.scale)
+
+    @property
+    def percent_inactive(self) -> float:
+        """100 (1 - nonzero / all)."""
+        return percent_inactive(self.code)
+
+    def percent_error(self, image: FloatArray) -> float:
+        """100 |x - Phi y| / |x| against the float image (C, H, W), with the quantised dictionary."""
+        return percent_error(image, self.residual_against(image))
+
+    def psnr_db(self, image: FloatArray) -> float:
+        """Peak signal-to-noise ratio of the reconstruction, peak 1."""
+        return psnr_db(self.residual_against(image))
+
+    def residual_against(self, image: FloatArray) -> FloatArray:
+        """x - Phi y for the float image x: R and what quantising the input took away."""
+        return np.asarray(self.residual_float + (image - self.input * self.plan.input.scale))
+
+    def reconstruction(self, image: FloatArray) -> FloatArray:
+        """Phi y (C, H, W)."""
+        return np.asarray(image - self.residual_against(image))
+
+
+@dataclass(frozen=True)
+class Ports:
+    """When the outside world was ready, to predict the cycle of everything for any handshake.
+
+    Args:
+        pixels: cycle in which each pixel was accepted; None: as soon as the machine took it.
+        codes_ready: ready of the code stream by cycle; None: always.
+    """
+
+    pixels: IntArray | None = None
+    codes_ready: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class StepView:
+    """What an observer sees after each step: live arrays, to be copied.
+
+    ``membrane`` and ``drive`` (T, th, tw, K), of the drive only the low bits count; ``residual`` and ``sent``
+    (T, C, Hr, Wr). ``codes``: per tile (n, 5) rows (k, i, j, dy, neighbour mask) in the order in which they left update;
+    ``pixels``: per tile (n, 4) rows (c, y, x, dr) in the order in which detect found them.
+    """
+
+    step: int
+    membrane: IntArray
+    drive: IntArray
+    residual: IntArray
+    sent: IntArray
+    codes: list[IntArray]
+    pixels: list[IntArray]
+
+
+def ended(events_late: int, saturated_late: int, quiet: int, neurons: int) -> Outcome:
+    """How the run ended, by the rule of the machine's status word (``docs/arithmetic.md``)."""
+    if events_late > neurons or saturated_late:
+        return Outcome.DIVERGED
+    return Outcome.CONVERGED if quiet >= WINDOW else Outcome.MAX_STEPS
+
+
+def word_type(width: int) -> type[np.int32] | type[np.int64]:
+    """The integer type in which sums modulo 2^width are formed: only the low bits count."""
+    return np.int32 if width <= 32 else np.int64
+
+
+def error_percent(residual: FloatArray, scale: float) -> float:
+    """100 |r| / scale, 0 for an empty image; without BLAS, whose threads would cost more than the sum."""
+    return 100 * norm(residual) / scale if scale else 0.0
+
+
+def norm(values: FloatArray) -> float:
+    """L2 norm."""
+    return float(np.sqrt(np.square(values).sum()))
