@@ -133,14 +133,16 @@ def verify_frames(
     """Run frames through the RTL and the machine and compare everything, until the first frame that differs.
 
     Args:
-        tile, mesh: Verilog files. wave: a VCD of the whole run. design: what to call it in a divergence.
+        tile, mesh: Verilog files. wave: a VCD of the whole run. jobs: cores to compile and, with four tiles or more, to
+        run on. design: what to call it in a divergence.
 
     Raises:
         ToolError: the Verilog does not build.
     """
     started = time.perf_counter()
     library = build(plan, tile, mesh, trace=wave is not None, jobs=jobs, optimize=optimize)
-    with CompiledMesh(plan, library, wave=wave) as rtl:
+    threads = 2 if jobs > 1 and plan.tiling.count >= 4 and wave is None else 1
+    with CompiledMesh(plan, library, wave=wave, threads=threads) as rtl:
         session = _Session(plan, rtl, Machine(plan, weights), Checker(plan), len(frames), progress)
         session.load(weights, frames[0].handshakes)
         for n, frame in enumerate(frames):

@@ -161,8 +161,8 @@ class StepView:
     """What an observer sees after each step: live arrays, to be copied.
 
     ``membrane`` and ``drive`` (T, th, tw, K), of the drive only the low bits count; ``residual`` and ``sent``
-    (T, C, Hr, Wr). ``codes``: per tile (n, 5) rows (k, i, j, dy, neighbour mask) in the order in which they left update;
-    ``pixels``: per tile (n, 4) rows (c, y, x, dr) in the order in which detect found them.
+    (T, C, Hr, Wr). ``codes``: per tile (n, 5) rows (k, i, j, dy, neighbour mask) in the order in which they left
+    update; ``pixels``: per tile (n, 4) rows (c, y, x, dr) in the order in which detect found them.
     """
 
     step: int

@@ -1,11 +1,13 @@
 // Driver and monitor of a compiled mesh: moves beats at the ports, keeps a copy of every state memory from the write traces, and
 // calls back whenever a tile ends a step. What is right is decided by the caller. The constants and the wires between the mesh
 // and its tiles in front of this file are generated from the plan (harness.py).
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 typedef int64_t i64;
@@ -44,6 +46,7 @@ typedef int (*StepDone)(int tile, int step);
 
 struct Sim {
     VerilatedContext context;
+    std::vector<std::unique_ptr<VerilatedContext>> contexts;  // one a tile: they may run on another thread
     Vmesh top;                                            // the mesh, with empty sockets for the tiles
     Vtile* tile[TILES];
     i64 cycle = 0;         // since reset
@@ -58,15 +61,56 @@ struct Sim {
 #if VM_TRACE
     std::unique_ptr<VerilatedVcdC> vcd;
 #endif
-    Sim() : top(&context, "striate"), u(TILES * POSITIONS * K), d(TILES * POSITIONS * K), r(TILES * C * HR * WRC),
+    // A second thread takes half of the tiles over each clock edge, where asked for.
+    std::thread worker;
+    std::atomic<u64> asked{0}, answered{0};
+    std::atomic<bool> stop{false};
+    std::string worker_error;
+    int own_tiles = TILES;
+    explicit Sim(int threads) : top(&context, "striate"), u(TILES * POSITIONS * K), d(TILES * POSITIONS * K), r(TILES * C * HR * WRC),
             s(TILES * C * HR * WRC), events(TILES), pixels(TILES) {
         for (int t = 0; t < TILES; t++) {
             phase[t] = 0;
-            tile[t] = new Vtile(&context, ("tile" + std::to_string(t)).c_str());
+#if VM_TRACE
+            VerilatedContext* mine = &context;  // one wave file wants one context
+#else
+            contexts.push_back(std::make_unique<VerilatedContext>());
+            VerilatedContext* mine = contexts.back().get();
+#endif
+            tile[t] = new Vtile(mine, ("tile" + std::to_string(t)).c_str());
             tile[t]->rst = 0; tile[t]->clk = 0; tile[t]->eval();
         }
+#if !VM_TRACE
+        if (threads > 1 && TILES > 1) {
+            own_tiles = TILES / 2;
+            worker = std::thread([this] { help(); });
+        }
+#endif
     }
-    ~Sim() { for (int t = 0; t < TILES; t++) { tile[t]->final(); delete tile[t]; } }
+    ~Sim() {
+        if (worker.joinable()) { stop = true; asked++; worker.join(); }
+        for (int t = 0; t < TILES; t++) { tile[t]->final(); delete tile[t]; }
+    }
+    static void wait(const std::atomic<u64>& count, u64 target) {
+        for (int spins = 0; count.load(std::memory_order_acquire) < target; spins++)
+            if (spins > 4000) std::this_thread::yield();
+    }
+    void help() {
+        for (u64 n = 1;; n++) {
+            wait(asked, n);
+            if (stop) return;
+            try { clock(own_tiles, TILES); } catch (const std::exception& e) { worker_error = e.what(); }
+            answered.store(n, std::memory_order_release);
+        }
+    }
+    void clock(int from, int to) {
+        for (int t = from; t < to; t++) {
+            tile[t]->rst = top.rst; tile[t]->clk = 1; tile[t]->eval();
+#if !VM_TRACE
+            tile[t]->clk = 0; tile[t]->eval();
+#endif
+        }
+    }
     // Tile outputs are registers: put them into the sockets, let the mesh's wires settle, and take the tiles' inputs back.
     void settle() {
         from_tiles(*top.rootp, tile);
@@ -78,11 +122,16 @@ struct Sim {
     }
     void edge() {
         top.clk = 1; top.eval();
-        for (int t = 0; t < TILES; t++) { tile[t]->rst = top.rst; tile[t]->clk = 1; tile[t]->eval(); }
+        if (own_tiles < TILES) asked.fetch_add(1, std::memory_order_release);
+        clock(0, own_tiles);
+        if (own_tiles < TILES) {
+            wait(answered, asked.load(std::memory_order_relaxed));
+            if (!worker_error.empty()) throw std::runtime_error(worker_error);
+        }
 #if VM_TRACE
         if (vcd) vcd->dump((u64)(2 * cycle + 1));
-#endif
         for (int t = 0; t < TILES; t++) { tile[t]->clk = 0; tile[t]->eval(); }
+#endif
         cycle++;
     }
     void reset(int clocks) {
@@ -156,7 +205,7 @@ struct Sim {
 #define GUARD(...) try { __VA_ARGS__ } catch (const std::exception& e) { sim->error = e.what(); return -2; }
 
 extern "C" {
-Sim* sim_new() { Sim* sim = new Sim(); sim->reset(4); return sim; }
+Sim* sim_new(int threads) { Sim* sim = new Sim(threads); sim->reset(4); return sim; }
 void sim_delete(Sim* sim) {
 #if VM_TRACE
     if (sim->vcd) sim->vcd->close();

@@ -163,14 +163,15 @@ class CompiledMesh:
         plan: what the Verilog was made from.
         library: path of the shared object (``build``).
         wave: write a VCD of everything to this file (needs a library built with ``trace``).
+        threads: 2 lets a second core run half of the tiles (not with ``wave``).
     """
 
-    def __init__(self, plan: Plan, library: Path, *, wave: Path | None = None) -> None:
+    def __init__(self, plan: Plan, library: Path, *, wave: Path | None = None, threads: int = 1) -> None:
         self.plan = plan
         self._lib = ctypes.CDLL(str(library))
         lib, pointer, i64 = self._lib, ctypes.c_void_p, ctypes.c_int64
         self._callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int)
-        lib.sim_new.restype = pointer
+        lib.sim_new.restype, lib.sim_new.argtypes = pointer, [ctypes.c_int]
         lib.sim_delete.argtypes = [pointer]
         lib.sim_error.restype, lib.sim_error.argtypes = ctypes.c_char_p, [pointer]
         lib.sim_memory.restype, lib.sim_memory.argtypes = ctypes.POINTER(i64), [pointer, ctypes.c_int]
@@ -194,7 +195,7 @@ class CompiledMesh:
             i64,
             self._callback,
         ]
-        self._sim = pointer(lib.sim_new())
+        self._sim = pointer(lib.sim_new(threads))
         if wave is not None and lib.sim_wave(self._sim, str(wave).encode()):
             raise OSError(f"cannot write the wave file {wave}")
 

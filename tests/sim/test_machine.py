@@ -17,7 +17,7 @@ from striate.sim.plan import Plan
 from striate.sim.recomputed import recomputed
 from striate.sim.run import Ports
 
-from .reference import Reference
+from support.reference import Reference
 
 SMALL = Design(
     image=(16, 16),

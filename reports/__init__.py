@@ -1,0 +1,1 @@
+"""Figures, tables, run directories and the one self-contained page. Nothing prints or writes where it was not told."""

@@ -1,0 +1,161 @@
+"""A run on disk: written aside and renamed as a whole, never over another unless told to; read back for the page."""
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..golden.archive import load_npz, save_npz
+from ..golden.errors import InputError
+from ..sim.design import Design
+
+Arrays = dict[str, npt.NDArray[Any]]
+ENCODING = ("input", "dictionary", "code", "membrane", "residual")
+FRACTIONS = tuple(f"frac_{name}" for name in ("input", "weight", "code", "membrane", "residual"))
+
+
+def refuse_existing(out: Path, force: bool) -> None:
+    """Refuse a folder that is not ours to replace, before any work is done.
+
+    Raises:
+        InputError: it exists and ``force`` is not set; it is a file; or, even with ``force``, it holds what is no run.
+    """
+    if not out.exists():
+        parent = out.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise InputError(f"cannot make {out}: {parent} is no folder that may be written to; choose another --out")
+        return
+    if not out.is_dir():
+        raise InputError(f"--out {out} is a file; name a folder")
+    if not any(out.iterdir()):
+        return
+    if not force:
+        raise InputError(f"--out {out} exists and is not empty; --force replaces it, or name another folder")
+    if not (out / "run.json").is_file():
+        raise InputError(f"--out {out} holds no run, so that --force does not replace it; name another folder")
+
+
+@contextlib.contextmanager
+def writing(out: Path, force: bool) -> Iterator[Path]:
+    """A folder to fill beside ``out``, renamed to ``out`` when the block ends without an error, else removed.
+
+    Raises:
+        InputError: as for `refuse_existing`, or a folder that cannot be made.
+    """
+    refuse_existing(out, force)
+    aside = out.absolute().with_name(f".{out.absolute().name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        aside.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot make {out}: {error.strerror}; choose another --out") from None
+    try:
+        yield aside
+        if out.exists():
+            old = aside.with_suffix(".old")
+            os.rename(out, old)
+            os.rename(aside, out)
+            shutil.rmtree(old)
+        else:
+            os.rename(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """One JSON object, aside and renamed; infinities and NaN as null."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def plain(value: Any) -> Any:
+    """NumPy numbers as Python's, tuples as lists, paths as text, infinities and NaN as None: what JSON can hold."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def frames_of(pixels: int, steps: int) -> list[int]:
+    """Steps worth a picture, early ones more often: about 32 of them for 128 x 128 pixels, fewer for larger images."""
+    count = int(np.clip(32 * 128 * 128 // pixels, 6, 40))
+    return sorted({int(n) for n in np.rint(np.geomspace(1, steps, min(count, steps)))})
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run directory in memory: ``info`` is run.json; ``encoding``, ``trace`` and a demo's ``golden`` are arrays."""
+
+    folder: Path
+    info: dict[str, Any]
+    design: Design
+    encoding: Arrays
+    trace: Arrays
+    golden: Arrays | None
+
+    def real(self, name: str) -> npt.NDArray[np.float64]:
+        """An array of the encoding in units of the image, whichever machine wrote it."""
+        key = "frac_weight" if name == "dictionary" else f"frac_{name}"
+        return np.asarray(self.encoding[name] * (2.0 ** -float(self.encoding[key]) if key in self.encoding else 1.0))
+
+
+def save(
+    folder: Path, info: dict[str, Any], design: Design, encoding: Arrays, trace: Arrays, golden: Arrays | None = None
+) -> None:
+    """The files of a run, figures apart."""
+    write_json(folder / "run.json", info)
+    design.dump(folder / "design.toml")
+    save_npz(folder / "encoding.npz", encoding)
+    save_npz(folder / "trace.npz", trace)
+    if golden is not None:
+        save_npz(folder / "golden.npz", golden)
+
+
+def load(folder: Path) -> RunRecord:
+    """Read a run directory.
+
+    Raises:
+        InputError: a folder that holds no run, or a damaged one.
+    """
+    if not (folder / "run.json").is_file():
+        raise InputError(
+            f"{folder} holds no run (there is no run.json in it); `striate encode PICTURE --out DIR` makes one"
+        )
+    try:
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        on = info["on"]
+    except (ValueError, KeyError, TypeError, OSError):
+        raise InputError(f"{folder / 'run.json'} is damaged; make the run again") from None
+    keys = ENCODING + (FRACTIONS if on != "golden" else ())
+    golden = folder / "golden.npz"
+    return RunRecord(
+        folder,
+        info,
+        Design.load(folder / "design.toml"),
+        load_npz(folder / "encoding.npz", keys),
+        _all(folder / "trace.npz"),
+        _all(golden) if golden.is_file() else None,
+    )
+
+
+def _all(path: Path) -> Arrays:
+    load_npz(path, ())  # a file that cannot be read is refused in one line
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

@@ -1,0 +1,165 @@
+"""Numbers as text, and the rows of the page's tables. Plain data in, plain data out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+DASH = "\u2013"
+_PREFIX = (
+    (1e12, "T"),
+    (1e9, "G"),
+    (1e6, "M"),
+    (1e3, "k"),
+    (1.0, ""),
+    (1e-3, "m"),
+    (1e-6, "\u00b5"),
+    (1e-9, "n"),
+    (1e-12, "p"),
+)
+
+
+def number(value: float | int | None, digits: int = 2) -> str:
+    """A number for reading: thousands separated, floats to ``digits`` places; a dash for None."""
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def si(value: float | None, unit: str, digits: int = 3) -> str:
+    """A quantity in the base unit with an SI prefix: ``si(2.1e-3, "J")`` is "2.1 mJ"."""
+    if value is None:
+        return DASH
+    if value == 0:
+        return f"0 {unit}".strip()
+    scale, prefix = next(((s, p) for s, p in _PREFIX if abs(value) >= s), _PREFIX[-1])
+    return f"{value / scale:.{digits}g} {prefix}{unit}".strip()
+
+
+def band(values: Sequence[float], scale: float, unit: str) -> str:
+    """ "typical (low .. high)" of a band in SI prefixes; ``scale`` turns the values into ``unit``."""
+    low, typical, high = (si(v * scale, unit) for v in values)
+    return f"{typical} ({low} .. {high})"
+
+
+COMPARISON = (
+    ("percent error", "percent_error", 3),
+    ("percent inactive", "percent_inactive", 2),
+    ("PSNR, dB", "psnr_db", 2),
+    ("outcome", "outcome", 0),
+    ("code events", "events", 0),
+    ("residual events", "residual_events", 0),
+    ("link events", "link_events", 0),
+    ("products (MACs)", "macs", 0),
+    ("share of dense MACs, %", "mac_share", 2),
+    ("cycles a frame", "cycles", 0),
+    ("frames/s at the target clock", "frames_per_second", 1),
+    ("energy a frame (modelled)", "energy_pj", 0),
+    ("seconds on this computer", "compute_seconds", 2),
+    ("code SHA-256", "code_sha256", 0),
+)
+
+
+def comparison(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Rows (label, one text a column) over runs; a row that nobody has is left out."""
+    rows = []
+    for label, key, digits in COMPARISON:
+        texts = []
+        for info in columns.values():
+            value = info.get(key)
+            if key == "mac_share":
+                value = 100.0 * info["macs"] / info["macs_dense"] if info.get("macs") else None
+            if key == "energy_pj":
+                text = si(value * 1e-12, "J") if value is not None else DASH
+            elif key == "code_sha256":
+                text = f"{value[:12]}\u2026" if value else DASH
+            else:
+                text = value if isinstance(value, str) else number(value, digits)
+            texts.append(text)
+        if any(text != DASH for text in texts):
+            rows.append([label, *texts])
+    return rows
+
+
+def verdict(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The sentence over all verification results: are RTL and model equal, how much was compared, what failed first."""
+    if not results:
+        return None
+    passed = all(r["passed"] for r in results)
+    words, mismatches = (sum(r[key] for r in results) for key in ("words_compared", "mismatches"))
+    cycles = all(r["cycles_rtl"] == r["cycles_model"] for r in results)
+    first = next((r["first_divergence"] for r in results if r.get("first_divergence")), None)
+    text = (
+        f"{mismatches:,} of {words:,} words differ; cycles of RTL and model are {'equal' if cycles else 'not equal'}."
+    )
+    return {"passed": passed, "text": text, "first": first.get("text") if isinstance(first, Mapping) else None}
+
+
+# ---- a result on the terminal: (label, text) lines ---------------------------------------------------------
+Lines = list[tuple[str, str]]
+
+
+def encode_lines(info: Mapping[str, Any], clock_mhz: float) -> Lines:
+    """Of an encoding."""
+    lines = [
+        ("percent error", f"{info['percent_error']:.3f} %"),
+        ("inactive", f"{info['percent_inactive']:.2f} %"),
+        ("PSNR", f"{info['psnr_db']:.2f} dB"),
+        ("outcome", f"{info['outcome']}: {info['remedy']}"),
+    ]
+    if info["on"] == "machine":
+        share = 100 * info["macs"] / info["macs_dense"]
+        lines += [
+            ("events", f"{info['events']:,} code, {info['residual_events']:,} residual, {info['link_events']:,} link"),
+            ("products", f"{info['macs']:,}, {share:.2f} % of dense"),
+        ]
+        if info["cycles"] is not None:
+            rate = f"{info['frames_per_second']:.1f} frames/s at {clock_mhz:g} MHz (target)"
+            lines += [
+                ("cycles", f"{info['cycles']:,}: {rate}"),
+                ("energy", f"{si(info['energy_pj'] * 1e-12, 'J')} a frame (modelled)"),
+            ]
+        if info["overflow"]:
+            lines.append(("overflow", "an add into R left its word: widen machine.residual_accumulator"))
+    lines += [("code SHA-256", info["code_sha256"]), *(("warning", text) for text in info["warnings"])]
+    return lines
+
+
+def learn_lines(info: Mapping[str, Any]) -> Lines:
+    """Of a learned dictionary."""
+
+    def yes(value: bool) -> str:
+        return "yes" if value else "no"
+
+    return [
+        ("dictionary", info["out"] if "dictionary_sha256" in info else "none"),
+        ("pictures shown", f"{info['pictures']:,}"),
+        ("settled", f"{yes(info['settled'])}: kernels move {100 * info['change']:.2f} % a picture (wanted: below 1 %)"),
+        ("Gabor-like", f"{yes(info['gabor_like'])}: {100 * info['gabor_share']:.0f} % of the kernels (wanted: 70 %)"),
+        ("error, inactive", f"{info['percent_error']:.1f} %, {info['percent_inactive']:.1f} %"),
+    ]
+
+
+def verify_lines(info: Mapping[str, Any]) -> Lines:
+    """Of a verification."""
+    lines = [
+        ("RTL equals machine", "yes" if info["passed"] else "NO"),
+        ("designs, steps", f"{info['designs']:,}, {info['steps']:,}"),
+        ("words compared", f"{info['words_compared']:,}, {info['mismatches']:,} different"),
+        ("cycles", f"{info['cycles_rtl']:,} RTL, {info['cycles_model']:,} model"),
+        ("events", f"{info['code_events']:,} code, {info['residual_events']:,} residual, {info['link_events']:,} link"),
+        ("simulator", f"{info['simulator']}, {si(info['rtl_cycles_per_second'], 'cycles/s')} with comparison"),
+    ]
+    for name, drawn in info["mix"].items():
+        text = ", ".join(f"{key}: {count}" for key, count in drawn.items()) if isinstance(drawn, dict) else str(drawn)
+        lines.append((str(name), text))
+    return lines
+
+
+def demo_lines(info: Mapping[str, Any]) -> Lines:
+    """Of a demo's verifications, and where its page is."""
+    lines = []
+    for v in info["verification"]:
+        words = f"{v['mismatches']} of {v['words_compared']:,} words differ"
+        lines.append((f"RTL, {v['name']}", f"{words}; cycles {v['cycles_rtl']:,} (RTL), {v['cycles_model']:,} (model)"))
+    return [*lines, ("report", info["report"])]
