@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from striate.golden.images import load_image
 from striate.golden.lca import LcaParams, encode
 from striate.hw.cosim.harness import build

@@ -74,7 +74,7 @@ class Front(wiring.Component):
         command, pixels, weights: In streams; codes: Out stream.
         feed: Out, the register at the head of the chain. exit: In stream, the closing end of the drain chain.
         busy: Out(1), a frame is in the machine. dirty: Out(1), the state does not belong to the weights (after reset
-        or a weight load): a warm frame is then refused with a closing word that says so.
+        or a weight load): a warm frame is then refused with a closing word that says so, as is any frame of 0 steps.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -112,7 +112,7 @@ class Front(wiring.Component):
                         self.dirty.eq(1),
                     ]
                 with m.Elif(self.command.valid):
-                    with m.If(self.command.payload.warm & self.dirty):
+                    with m.If((self.command.payload.warm & self.dirty) | (self.command.payload.steps == 0)):
                         m.next = "REFUSE"
                     with m.Else():
                         m.d.sync += [

@@ -128,6 +128,8 @@ class Gather(wiring.Component):
         for name in ("d_word", "d_skip", "more", "w_skip", "rot", "last_mask"):
             hold(f"column_{name}", getattr(columns, name))
         hold("dr", read.data.dr)
+        hold("c", read.data.c)
+        last_c = Signal.like(held["c"])
         weight = Signal(bits(w.depth))
         m.d.comb += weight.eq(rows.w_row + columns.w_column + channels.w_channel)
         hold("weight", weight)
@@ -169,7 +171,14 @@ class Gather(wiring.Component):
                 previous.eq(1),
                 kg.eq(0),
                 last_row.eq(held["row_last"]),
-                wait.eq(Mux(previous & (common > 0) & (common < HAZARD), HAZARD - common, 0)),
+                last_c.eq(held["c"]),
+                wait.eq(
+                    Mux(
+                        previous & (held["c"] != last_c),
+                        HAZARD,
+                        Mux(previous & (common > 0) & (common < HAZARD), HAZARD - common, 0),
+                    )
+                ),
                 row_left.eq(held["row_more"]),
                 column_left.eq(held["column_more"]),
                 columns_more.eq(held["column_more"]),

@@ -198,7 +198,7 @@ class _Session:
         if rtl.dirty != self.machine.dirty:
             check.differ("dirty", 0, -1, int(self.machine.dirty), int(rtl.dirty))
             return
-        if frame.warm and self.machine.dirty:
+        if frame.steps == 0 or (frame.warm and self.machine.dirty):
             _refused(rtl, frame, check)
             return
         expected = Expected(self.plan)
@@ -251,12 +251,12 @@ def _stream(change: IntArray) -> IntArray:
 
 
 def _refused(rtl: CompiledMesh, frame: Frame, check: Checker) -> None:
-    """A warm frame on a dirty machine must be answered by a closing word that says so, and nothing else."""
-    seen = rtl.frame(np.zeros(0, np.int64), frame.steps, warm=True, handshakes=frame.handshakes, limit=1000)
+    """A warm frame on a dirty machine, or one of 0 steps, must be answered by a closing word that says so, no more."""
+    seen = rtl.frame(np.zeros(0, np.int64), frame.steps, warm=frame.warm, handshakes=frame.handshakes, limit=1000)
     check.words += 1
     if seen.status or len(seen.codes) or int(seen.closing[5]) != 4:
         found = f"flags {int(seen.closing[5]):03b}" if len(seen.closing) else "no closing word"
-        check.differ("warm frame on a dirty machine", 0, -1, "refused", found)
+        check.differ("warm frame on a dirty machine, or 0 steps", 0, -1, "refused", found)
 
 
 def verify(
@@ -373,6 +373,7 @@ def random_frames(drawn: RandomDesign) -> list[Frame]:
     return [
         Frame(first, short, warm=True),  # just out of reset: refused
         Frame(first, drawn.steps),  # cold, never stalled
+        Frame(first, 0),  # refused
         Frame(second, short, warm=True, handshakes=stalls()),  # warm, every port stalled
         Frame(first, drawn.steps, reset_after=int(rng.integers(20, drawn.frame_cycles))),  # reset in mid-frame
         Frame(second, short, warm=True),  # so a warm frame is refused

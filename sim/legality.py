@@ -7,6 +7,7 @@ from ..golden.errors import InputError
 from . import widths
 from .fixed import requantise
 from .sections import MAX_FORMAT_WIDTH
+from .timing import STEPS_WIDTH
 
 if TYPE_CHECKING:
     from .design import Design
@@ -41,6 +42,11 @@ def _check_golden_only(design: "Design") -> None:
         raise InputError(f'dynamics.border "{dynamics.border}" is for golden runs only; the machine needs "cropped"')
     if not dynamics.inclusive:
         raise InputError("dynamics.inclusive false is for golden runs only; the machine needs true (u >= threshold)")
+    if dynamics.steps >= 1 << STEPS_WIDTH:
+        raise InputError(
+            f"dynamics.steps {dynamics.steps} does not fit the machine's step counter; "
+            f"use {(1 << STEPS_WIDTH) - 1} or fewer"
+        )
 
 
 def _nearest_shift(eta: float) -> int:

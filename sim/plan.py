@@ -13,13 +13,10 @@ import numpy as np
 from .fixed import Format
 from .layout import WeightLayout
 from .tiling import IntArray, Tiling
-from .timing import WINDOW
+from .timing import STEPS_WIDTH, WINDOW
 
 if TYPE_CHECKING:
     from .design import Design
-
-STEPS_WIDTH = 16
-"""Bits of the step counter: at most 65,535 steps a frame."""
 
 
 @dataclass(frozen=True)

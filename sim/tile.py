@@ -186,6 +186,8 @@ def gather(d, w, events, count, words, shape, counts):  # type: ignore[no-untype
         groups = -(-columns // shape.ppc) * shape.kernel_groups
         common = last_row - row0 + 1
         pause = HAZARD - common if e > 0 and 0 < common < HAZARD else 0
+        if e > 0 and c_in[e] != c_in[e - 1]:
+            pause = HAZARD
         last_row = row0 + rows - 1
         take = max(pop + 1, final)
         final = take + pause + rows * groups

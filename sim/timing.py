@@ -25,6 +25,8 @@ SCATTER_FILL = 4
 """Clocks from the look at a source with events to the issue of its first one."""
 TOKEN_DELAY = 2
 """Clocks from the end of a round to the token being visible to a neighbour; the same for an acknowledgement."""
+STEPS_WIDTH = 16
+"""Bits of a tile's step counter: at most 65,535 steps a frame."""
 WINDOW = 8
 """Steps at the end of a frame whose code changes are counted for the divergence alarm."""
 

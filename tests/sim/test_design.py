@@ -393,6 +393,7 @@ def test_settings_take_toml_and_bare_words() -> None:
         ({"detect_lanes": 0}, "machine.detect_lanes cannot be 0; use 1 to 4096"),
         ({"link_depth": 0}, "machine.link_depth cannot be 0; use 1"),
         ({"link_depth": 1025}, "machine.link_depth cannot be 1025; use 1024"),
+        ({"steps": 65536}, "dynamics.steps 65536 does not fit the machine's step counter; use 65535 or fewer"),
         ({"clock_mhz": 0.0}, "target.clock_mhz must be above 0"),
     ],
 )

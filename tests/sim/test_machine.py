@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.reference import Reference
 
 from striate.golden.dictionary import Dictionary, shipped
 from striate.golden.errors import InputError
@@ -16,8 +17,6 @@ from striate.sim.machine import Machine, simulate
 from striate.sim.plan import Plan
 from striate.sim.recomputed import recomputed
 from striate.sim.run import Ports
-
-from support.reference import Reference
 
 SMALL = Design(
     image=(16, 16),
