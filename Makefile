@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.striate-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench lock clean
+.PHONY: help setup fresh demo test test-all lint bench lock clean
 
 help:           ## this list
 	@sed -n -e 's/^\([a-z-]*\): *[^#]*## */  make \1          /' -e 's/^\(  make .........\) */\1 /p' Makefile
@@ -15,20 +15,24 @@ setup: $(STAMP) ## Python packages and compiled tools, in .venv (about two minut
 $(STAMP): requirements.lock pyproject.toml tools/setup.sh tools/check_system.py
 	@PYTHON="$(PYTHON)" tools/setup.sh
 
-demo: setup     ## photograph to report: float, fixed point, RTL, costs
+# a compiled function's cache does not notice that a function it calls was edited: drop what is older than the sources
+fresh: setup
+	@find sim -name '*.nb[ic]' ! -newer "$$(ls -t sim/*.py | head -n 1)" -delete
+
+demo: fresh     ## photograph to report: float, fixed point, RTL, costs
 	@$(BIN)/striate demo
 
-test: setup     ## the tests, without the slow ones
+test: fresh     ## the tests, without the slow ones
 	@$(BIN)/python -m pytest -q -n $(JOBS)
 
-test-all: setup ## the tests, slow ones and more random cases included
+test-all: fresh ## the tests, slow ones and more random cases included
 	@STRIATE_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS)
 
 lint: setup     ## style, import order, types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m mypy
 
-bench: setup    ## measure: every program in benchmarks/
+bench: fresh    ## measure: every program in benchmarks/
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
 
 lock: setup     ## pin the newest versions that fit pyproject.toml in requirements.lock
