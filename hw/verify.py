@@ -192,7 +192,7 @@ class _Session:
     def run(self, n: int, frame: Frame) -> None:
         """One frame in both, compared word by word as it goes and cycle by cycle at its end."""
         check, rtl = self.check, self.rtl
-        check.frame = n
+        check.begin(n)
         if frame.weights is not None:
             self.load(frame.weights, frame.handshakes)
         if rtl.dirty != self.machine.dirty:
@@ -235,6 +235,7 @@ class _Session:
         if h.stall_in or h.stall_out:  # the recorded handshakes predict every cycle
             run = replace(run, cycles=self.machine.replay(Ports(seen.pixel_cycles, seen.ready)))
         assert run.cycles is not None
+        check.complete(frame.steps)
         check.codes(run, seen.codes, seen.closing)
         check.cycles(run, seen.phases, seen.beat_cycles)
         if seen.link_events != run.counts.link_events:

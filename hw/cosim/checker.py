@@ -86,6 +86,7 @@ class Checker:
     steps: int = 0
     first: Divergence | None = None
     frame: int = 0
+    seen: dict[int, list[int]] = field(default_factory=dict)  # by tile: the steps compared in this frame
 
     def differ(
         self,
@@ -109,6 +110,7 @@ class Checker:
     ) -> bool:
         """Compare one step of one tile; True when something differs."""
         before = self.mismatches
+        self.seen.setdefault(tile, []).append(step)
         if step >= len(expected.codes):
             self.differ("end of the frame", tile, step, f"{len(expected.codes)} steps", f"step {step}")
             return True
@@ -120,6 +122,21 @@ class Checker:
         self._words("residual", tile, step, expected, memories)
         self.steps += tile == 0
         return self.mismatches > before
+
+    def begin(self, frame: int) -> None:
+        """A new frame."""
+        self.frame = frame
+        self.seen = {}
+
+    def complete(self, steps: int) -> None:
+        """Every tile must have shown every step of the frame, once and in order: silence is not agreement."""
+        for tile in range(self.plan.tiling.count):
+            if self.seen.get(tile, []) != list(range(steps)):
+                shown = self.seen.get(tile, [])
+                missing = next((n for n in range(steps) if n >= len(shown) or shown[n] != n), steps)
+                self.differ(
+                    "steps shown by the trace", tile, missing, f"{steps} in order", f"{len(shown)}: {shown[:4]}"
+                )
 
     def _rows(self, unit: str, tile: int, step: int, want: IntArray, have: IntArray) -> None:
         self.words += len(want)
