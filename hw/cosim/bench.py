@@ -1,0 +1,452 @@
+"""cocotb benches of the whole mesh: drivers with random gaps, monitors, and the checker of the compiled model.
+
+Runs inside the simulator (``run.py`` starts it). The design comes from a file named in the environment; machine,
+``Expected`` and ``Checker`` are made from it, so that RTL and machine meet every word of every step and every cycle,
+through the public ports of the emitted top module alone.
+
+All benches keep one discipline: inputs change at the falling edge, everything is sampled in the read-only phase after
+it, which is what the rising edge then sees.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.task import Task
+from cocotb.triggers import FallingEdge, ReadOnly
+from cocotb.utils import get_sim_time
+
+from ...golden.dictionary import Dictionary
+from ...sim.design import Design
+from ...sim.fixed import quantise
+from ...sim.machine import Machine
+from ...sim.plan import Plan
+from ...sim.run import Ports
+from ...sim.tiling import IntArray, bits
+from ..drain import CodeLayout
+from ..emit import quantised
+from ..tile import trace_members
+from .checker import Checker, Expected
+from .run import DESIGN_VARIABLE, SEED_VARIABLE
+
+PERIOD = 10  # ns
+LATEST = 200_000  # clocks after which a frame is given up
+
+
+def now() -> int:
+    """The clock under way, counted from the beginning of the simulation."""
+    return int(get_sim_time("ns")) // PERIOD
+
+
+def signed(value: int, width: int) -> int:
+    """The low ``width`` bits as a signed number."""
+    value &= (1 << width) - 1
+    return value - (1 << width) if value >> (width - 1) else value
+
+
+def lanes(value: int, width: int, count: int) -> list[int]:
+    """``count`` signed lanes of a word, the lowest first."""
+    return [signed(value >> (n * width), width) for n in range(count)]
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """How often a port stands idle (drivers) or refuses (the monitor of the codes), as a probability a clock."""
+
+    command: float = 0.0
+    pixels: float = 0.0
+    weights: float = 0.0
+    codes: float = 0.0
+
+
+class Driver:
+    """Puts beats into one ready/valid input, with random gaps; a beat once offered stays until it is taken."""
+
+    def __init__(self, dut: Any, name: str, random: Random) -> None:
+        self._clk, self._random = dut.clk, random
+        self._valid, self._ready, self._payload = (
+            getattr(dut, f"{name}__{part}") for part in ("valid", "ready", "payload")
+        )
+        self._mask = (1 << len(self._payload)) - 1
+        self.idle()
+
+    def idle(self) -> None:
+        """Offer nothing."""
+        self._valid.value = 0
+
+    async def send(self, beats: list[int], gap: float) -> list[int]:
+        """Send the beats; the clock in which each was taken."""
+        taken: list[int] = []
+        for beat in beats:
+            await FallingEdge(self._clk)
+            while self._random.random() < gap:
+                self.idle()
+                self._payload.value = self._random.getrandbits(len(self._payload))  # means nothing without valid
+                await FallingEdge(self._clk)
+            self._valid.value = 1
+            self._payload.value = beat & self._mask
+            await ReadOnly()
+            while not int(self._ready.value):
+                await FallingEdge(self._clk)
+                await ReadOnly()
+            taken.append(now())
+        await FallingEdge(self._clk)
+        self.idle()
+        return taken
+
+
+@dataclass
+class CodeMonitor:
+    """Takes the code stream with random ready, and holds it to the protocol: a beat that was offered stays, unchanged,
+    until it is taken.
+    """
+
+    dut: Any
+    plan: Plan
+    random: Random
+    gap: float = 0.0
+    codes: list[tuple[int, ...]] = field(default_factory=list)
+    closing: list[int] = field(default_factory=list)
+    cycles: list[int] = field(default_factory=list)
+    ready: list[bool] = field(default_factory=list)
+    stalled: int = 0
+
+    async def run(self, origin: int) -> None:
+        """Until the closing word; cycles count from ``origin``, the clock under way when this is called."""
+        layout = {name: (f.offset, f.width) for name, f in CodeLayout(self.plan)}
+        offered: int | None = None
+        while not self.closing:
+            assert now() - origin < LATEST, "no closing word"
+            valid, ready = int(self.dut.codes__valid.value), int(self.dut.codes__ready.value)
+            self.ready.append(bool(ready))
+            payload = int(self.dut.codes__payload.value)
+            if offered is not None:
+                assert valid, "valid fell before the beat was taken"
+                assert payload == offered, f"payload changed while stalled: {offered:x} -> {payload:x}"
+            offered = payload if valid and not ready else None
+            self.stalled += offered is not None
+            if valid and ready:
+                beat = {name: payload >> at & ((1 << width) - 1) for name, (at, width) in layout.items()}
+                y = signed(beat["y"], self.plan.code_value_width)
+                row = (beat["k"], beat["i"], beat["j"], y)
+                self.cycles.append(now() - origin)
+                if beat["last"]:
+                    flags = beat["overflow"] | beat["saturated"] << 1 | beat["refused"] << 2
+                    self.closing = [*row, 1, flags, beat["events"], self.cycles[-1]]
+                else:
+                    self.codes.append(row)
+            await FallingEdge(self.dut.clk)
+            self.dut.codes__ready.value = 0 if self.closing else int(self.random.random() >= self.gap)
+            await ReadOnly()
+
+
+class TileMonitor:
+    """Decodes the write trace of one tile into copies of its memories, its events and its phases."""
+
+    OFTEN = ("phase", "hazard", "u_en", "d_en", "r_en", "s_en", "event", "sent", "pixel", "step_done")
+
+    def __init__(self, dut: Any, plan: Plan, tile: int, memories: dict[str, IntArray]) -> None:
+        self.plan, self.tile = plan, tile
+        self.memories = {name: words[tile] for name, words in memories.items()}
+        self._port = {name: getattr(dut, f"trace_{tile}_{name}") for name in trace_members(plan)}
+        self._often = [self._port[name] for name in self.OFTEN]
+        self.phase = 0
+        self.phases: list[tuple[int, int, int]] = []
+        self.codes: list[list[int]] = []
+        self.pixels: list[list[int]] = []
+        self.link_events = 0
+
+    def forget(self) -> None:
+        """A new frame begins."""
+        self.phases, self.codes, self.pixels, self.link_events = [], [], [], 0
+
+    def _read(self, name: str) -> int:
+        return int(self._port[name].value)
+
+    def sample(self, cycle: int) -> int | None:
+        """Look at one clock; the step that the tile ended in it, if it did."""
+        phase, hazard, u, d, r, s, event, sent, pixel, done = (int(port.value) for port in self._often)
+        assert not hazard, f"tile {self.tile}, cycle {cycle}: two touches of one word are too close"
+        if phase != self.phase:
+            self.phase = phase
+            self.phases.append((self.tile, phase, cycle))
+        if u:
+            self._membrane()
+        if d:
+            self._drive(d)
+        if r:
+            self._residual(r)
+        if s:
+            self._sent(s)
+        if event:
+            k, i, j, dy = (self._read(f"event_{name}") for name in ("k", "i", "j", "dy"))
+            self.codes.append([k, i, j, signed(dy, self.plan.code_change_width)])
+        if sent:
+            self.link_events += sent.bit_count()
+        if pixel:
+            c, y, x, dr = (self._read(f"pixel_{name}") for name in ("c", "y", "x", "dr"))
+            self.pixels.append([c, y, x, signed(dr, self.plan.residual_change_width)])
+        return self._read("step") - 1 if done else None
+
+    def _membrane(self) -> None:
+        k, width = self.plan.tiling.geometry.kernels, self.plan.membrane.width
+        at = divmod(self._read("u_addr"), self.plan.tiling.block[1])
+        self.memories["membrane"][at] = lanes(self._read("u_data"), width, k)
+
+    def _drive(self, enable: int) -> None:
+        t, width = self.plan.tiling, self.plan.drive_width
+        k, groups, per, ab = t.geometry.kernels, t.kernel_groups, t.kernels_per_cycle, bits(t.drive_depth)
+        addresses, words = self._read("d_addr"), self._read("d_data")
+        for bank in range(t.positions_per_cycle):
+            address = addresses >> (bank * ab) & ((1 << ab) - 1)
+            i, j = address // t.drive_words_per_row, address % t.drive_words_per_row * t.positions_per_cycle + bank
+            if i >= t.block[0] or j >= t.block[1]:
+                continue
+            values = lanes(words >> (bank * k * width), width, k)
+            for kernel in range(k):
+                if enable >> (bank * groups + kernel // per) & 1:
+                    self.memories["drive"][i, j, kernel] = values[kernel]
+
+    def _residual(self, enable: int) -> None:
+        t, ab = self.plan.tiling, bits(self.plan.tiling.residual_depth)
+        values = lanes(self._read("r_data"), self.plan.residual_width, t.scatter_lanes)
+        addresses = self._read("r_addr")
+        for n in range(t.scatter_lanes):
+            address = addresses >> (n // t.columns_per_word * ab) & ((1 << ab) - 1)
+            self._pixel("residual", enable >> n & 1, address, t.residual_words_per_row, t.scatter_lanes, n, values[n])
+
+    def _sent(self, enable: int) -> None:
+        t = self.plan.tiling
+        values = lanes(self._read("s_data"), self.plan.residual.width, t.detect_lanes)
+        address = self._read("s_addr")
+        for n in range(t.detect_lanes):
+            self._pixel("sent", enable >> n & 1, address, t.sent_words_per_row, t.detect_lanes, n, values[n])
+
+    def _pixel(self, name: str, enable: int, address: int, words: int, count: int, lane: int, value: int) -> None:
+        (rows, columns), channels = self.plan.tiling.region, self.plan.tiling.geometry.channels
+        row, x = address // words, address % words * count + lane
+        if enable and row < channels * rows and x < columns:
+            self.memories[name][row // rows, row % rows, x] = value
+
+
+class Testbench:
+    """Everything around the mesh: clock, drivers, monitors, the machine beside it, and the checker."""
+
+    def __init__(self, dut: Any, test: str) -> None:
+        self.dut = dut
+        design = Design.load(Path(os.environ[DESIGN_VARIABLE]))
+        self.plan, self.weights = quantised(design)
+        self.steps = design.dynamics.steps
+        seed = int(os.environ[SEED_VARIABLE])
+        self.random = Random(f"{seed} {test}")
+        generator = np.random.default_rng([seed, *test.encode()])
+        other = Dictionary.random(design.geometry, int(generator.integers(1 << 30)))
+        self.other_weights = np.asarray(quantise(other.atoms, design.formats.weight), np.int64)
+        self.images = [self._image(generator) for _ in range(3)]
+        self.machine, self.check = Machine(self.plan, self.weights), Checker(self.plan)
+        t, g = self.plan.tiling, self.plan.tiling.geometry
+        sheet, region = (t.count, *t.block, g.kernels), (t.count, g.channels, *t.region)
+        shapes = {"membrane": sheet, "drive": sheet, "residual": region, "sent": region}
+        self.memories: dict[str, IntArray] = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+        self.tiles = [TileMonitor(dut, self.plan, n, self.memories) for n in range(t.count)]
+        self.drivers = {name: Driver(dut, name, self.random) for name in ("command", "pixels", "weights")}
+        self.stalled = 0  # clocks in which a code waited
+
+    def _image(self, generator: np.random.Generator) -> IntArray:
+        scale = 0.4 * (1 << self.plan.input.frac)
+        noise = np.rint(generator.standard_normal(self.plan.tiling.geometry.image_shape) * scale)
+        return np.asarray(np.clip(noise, self.plan.input.low, self.plan.input.high), np.int64)
+
+    async def start(self) -> None:
+        """Clock, reset, weights."""
+        Clock(self.dut.clk, PERIOD, unit="ns").start(start_high=False)
+        await self.reset()
+        await self.load(self.weights)
+
+    async def reset(self, clocks: int = 3) -> None:
+        """Reset: control and links are empty afterwards, the machine is dirty, the memories keep their words."""
+        await FallingEdge(self.dut.clk)
+        for driver in self.drivers.values():
+            driver.idle()
+        self.dut.codes__ready.value = 0
+        self.dut.rst.value = 1
+        for _ in range(clocks):
+            await FallingEdge(self.dut.clk)
+        self.dut.rst.value = 0
+        await ReadOnly()
+        assert not int(self.dut.busy.value), "busy after reset"
+        assert int(self.dut.dirty.value), "a machine just reset must be dirty"
+        assert not int(self.dut.codes__valid.value), "a code is offered after reset"
+        await FallingEdge(self.dut.clk)
+        self.machine = Machine(self.plan, self.machine.weights)
+        for tile in self.tiles:
+            tile.phase = 0
+
+    async def load(self, weights: IntArray, gap: float = 0.0) -> None:
+        """Send the weight stream: value, and ``first`` with the first beat."""
+        width = self.plan.weight.width
+        beats = [int(value) & ((1 << width) - 1) for value in self.plan.layout.beats(weights)]
+        beats[0] |= 1 << width
+        taken = await self.drivers["weights"].send(beats, gap)
+        if not gap:
+            assert taken[-1] - taken[0] == len(beats) - 1, "the weight stream was stalled while idle"
+        for _ in range(self.plan.tiling.count + 4):  # the chain empties
+            await FallingEdge(self.dut.clk)
+        assert int(self.dut.dirty.value), "a machine with new weights must be dirty"
+        self.machine = Machine(self.plan, weights)
+
+    async def _command(self, steps: int, warm: bool, gap: float) -> int:
+        (taken,) = await self.drivers["command"].send([int(warm) | steps << 1], gap)
+        return taken
+
+    async def refused(self, gaps: Gaps | None = None) -> None:
+        """A warm frame that must be answered by one closing word that says so."""
+        monitor = await self._watch(1, True, gaps or Gaps(), None, [])
+        assert not monitor.codes and monitor.closing[5] == 4, f"not refused: {monitor.closing}"
+
+    async def frame(
+        self, image: IntArray, *, steps: int = 0, warm: bool = False, gaps: Gaps | None = None, abandon: int = 0
+    ) -> None:
+        """Run one frame in RTL and machine and compare all there is; with ``abandon`` leave it after so many clocks."""
+        steps, gaps = steps or self.steps, gaps or Gaps()
+        assert bool(int(self.dut.dirty.value)) == self.machine.dirty, "dirty"
+        expected = Expected(self.plan)
+        change = image - (self.machine.input if warm else 0)
+        run = self.machine.frame(image, steps, warm=warm, observe=expected.observe)
+        beats = [int(value) for value in np.moveaxis(change, 0, -1).reshape(-1)]
+        if abandon:
+            task = cocotb.start_soon(self._watch(steps, warm, gaps, expected, beats))
+            for _ in range(abandon):
+                await FallingEdge(self.dut.clk)
+            assert not task.done(), f"the frame took less than {abandon} clocks"
+            for running in (*self._tasks, task):
+                running.cancel()
+            assert not self.check.first, str(self.check.first)
+            return
+        monitor = await self._watch(steps, warm, gaps, expected, beats)
+        assert run.cycles is not None
+        if gaps != Gaps():
+            pixels = np.array(self._pixel_cycles, np.int64)
+            run = replace(run, cycles=self.machine.replay(Ports(pixels, np.array(monitor.ready, bool))))
+        rows = np.array(monitor.codes, np.int64).reshape(-1, 4)
+        self.check.codes(run, rows, np.array(monitor.closing, np.int64))
+        phases = np.array([row for tile in self.tiles for row in tile.phases], np.int64).reshape(-1, 3)
+        self.check.cycles(run, phases, np.array(monitor.cycles, np.int64))
+        assert not self.check.first, str(self.check.first)
+        found = sum(tile.link_events for tile in self.tiles)
+        assert found == run.counts.link_events, f"{found} link events, {run.counts.link_events} expected"
+        assert self.check.steps and run.counts.code_events and run.counts.residual_events, "nothing happened"
+        self.check.frame += 1
+        self.check.steps = 0
+
+    async def _watch(
+        self, steps: int, warm: bool, gaps: Gaps, expected: Expected | None, pixels: list[int]
+    ) -> CodeMonitor:
+        """Command, pixels and codes of one frame, with the tiles' traces beside them."""
+        self.dut.codes__ready.value = 0
+        origin = await self._command(steps, warm, gaps.command)
+        # the monitors begin with the clock after the one that took the command: its codes ready was 0
+        monitor = CodeMonitor(self.dut, self.plan, self.random, gaps.codes, ready=[False])
+        self.dut.codes__ready.value = 1
+        await ReadOnly()
+        for tile in self.tiles:
+            tile.forget()
+        traces = cocotb.start_soon(self._trace(origin, expected))
+        codes = cocotb.start_soon(monitor.run(origin))
+        sending = cocotb.start_soon(self._pixels(origin, pixels, gaps.pixels))
+        self._tasks: tuple[Task[Any], ...] = (traces, codes, sending)
+        await codes
+        await sending
+        for _ in range(2):  # the tile at the exit falls idle after the closing word has left
+            await FallingEdge(self.dut.clk)
+        traces.cancel()
+        assert not int(self.dut.busy.value), "busy after the closing word"
+        self.stalled += monitor.stalled
+        return monitor
+
+    async def _pixels(self, origin: int, pixels: list[int], gap: float) -> None:
+        taken = await self.drivers["pixels"].send(pixels, gap)
+        self._pixel_cycles = [at - origin for at in taken]
+
+    async def _trace(self, origin: int, expected: Expected | None) -> None:
+        """Every tile, every clock."""
+        while True:
+            cycle = now() - origin
+            for tile in self.tiles:
+                step = tile.sample(cycle)
+                if step is not None:
+                    assert expected is not None, "a step of a frame that was refused"
+                    codes, pixels = (np.array(rows, np.int64).reshape(-1, 4) for rows in (tile.codes, tile.pixels))
+                    if self.check.step(tile.tile, step, expected, self.memories, codes, pixels):
+                        raise AssertionError(str(self.check.first))
+                    tile.codes, tile.pixels = [], []
+            await FallingEdge(self.dut.clk)
+            await ReadOnly()
+
+
+def bench(function: Callable[[Testbench], Any]) -> Any:
+    """A cocotb test that gets a started testbench."""
+
+    async def test(dut: Any) -> None:
+        testbench = Testbench(dut, function.__name__)
+        await testbench.start()
+        await function(testbench)
+
+    test.__name__ = test.__qualname__ = function.__name__
+    test.__doc__ = function.__doc__
+    return cocotb.test()(test)
+
+
+@bench
+async def cold_frame(b: Testbench) -> None:
+    """Never stalled: the machine's own clock, cycle for cycle."""
+    await b.frame(b.images[0])
+
+
+@bench
+async def back_pressure(b: Testbench) -> None:
+    """Every port stalled at random: the same words, and the cycles that the recorded handshakes predict."""
+    await b.load(b.weights, gap=0.3)
+    await b.frame(b.images[0], gaps=Gaps(command=0.5, pixels=0.4, codes=0.6))
+    await b.frame(b.images[1], gaps=Gaps(pixels=0.8, codes=0.1))
+    assert b.stalled, "no code ever waited"
+
+
+@bench
+async def warm_frames(b: Testbench) -> None:
+    """The state of the frame before is kept; the pixels are changes."""
+    await b.frame(b.images[0], steps=2)
+    await b.frame(b.images[1], warm=True)
+    await b.frame(b.images[2], warm=True, steps=1, gaps=Gaps(0.2, 0.2, 0.2, 0.5))
+
+
+@bench
+async def weight_reload(b: Testbench) -> None:
+    """New weights refuse a warm frame and take effect everywhere."""
+    await b.frame(b.images[0], steps=2)
+    await b.load(b.other_weights, gap=0.2)
+    await b.refused()
+    await b.frame(b.images[0], steps=2)
+    await b.load(b.weights)
+    await b.refused(Gaps(command=0.5, codes=0.7))
+    await b.frame(b.images[1], steps=2)
+
+
+@bench
+async def reset_in_mid_frame(b: Testbench) -> None:
+    """Reset in the load, in a step and in the drain: a warm frame is refused, a cold one is right."""
+    await b.refused()
+    run = Machine(b.plan, b.weights).frame(b.images[0], 2)
+    assert run.cycles is not None
+    cycles = run.cycles
+    for at in (cycles.load // 2, (cycles.load + cycles.compute) // 2, (cycles.compute + cycles.frame) // 2):
+        await b.frame(b.images[0], steps=2, abandon=at)
+        await b.reset()
+        await b.refused()
+        await b.frame(b.images[1], steps=2)

@@ -1,0 +1,46 @@
+"""The cocotb benches as a function: emit a design, compile the whole mesh, run every test of ``bench.py`` on it."""
+
+from pathlib import Path
+
+from ...golden.dictionary import Dictionary
+from ...sim.design import Design
+from ..emit import MESH_FILE, TILE_FILE, emit
+from ..verilated import CocotbResults, Options, build_cocotb, run_cocotb
+from .harness import TOP
+
+DESIGN_VARIABLE = "STRIATE_BENCH_DESIGN"
+"""Environment variable with the path of the design file that the bench builds its machine from."""
+SEED_VARIABLE = "STRIATE_BENCH_SEED"
+"""Environment variable with the seed of images, other weights and handshakes."""
+
+
+def run_bench(
+    design: Design,
+    out: Path,
+    *,
+    dictionary: Dictionary | None = None,
+    rtl: Path | None = None,
+    seed: int = 0,
+    optimize: int = 1,
+    wave: Path | None = None,
+    timeout: float = 600.0,
+) -> CocotbResults:
+    """Run the benches of ``bench.py`` on a design's Verilog: real mesh and real tiles, driven through VPI.
+
+    Args:
+        design: what to build; a frame is ``design.dynamics.steps`` steps. out: a new folder for the emitted files,
+        the program's log and its results. dictionary: in place of the one the design names.
+        rtl: a folder as ``emit`` wrote it, perhaps edited, whose Verilog is run in place of the design's.
+        seed: images, second dictionary and handshakes. wave: write a VCD to this file.
+
+    Raises:
+        InputError: a design without hardware, or an existing folder. ToolError: the Verilog does not build, or the
+        simulation ends without results. A failing test is a result.
+    """
+    emit(design, out / "rtl", dictionary=dictionary)
+    folder = rtl or out / "rtl"
+    options = Options(optimize=optimize, trace=wave is not None)
+    build = build_cocotb([folder / MESH_FILE, folder / TILE_FILE], TOP, options=options)
+    settings = {DESIGN_VARIABLE: str((out / "rtl" / "design.toml").absolute()), SEED_VARIABLE: str(seed)}
+    module = f"{__package__}.bench"
+    return run_cocotb(build, module, out, seed=seed, env=settings, wave=wave, timeout=timeout)
