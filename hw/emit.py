@@ -23,6 +23,8 @@ from .tile import Tile
 from .verilog import to_verilog
 
 TILE_FILE, MESH_FILE, WEIGHTS_FILE = f"{TILE}.v", f"{TOP}.v", "weights.hex"
+FILES = (TILE_FILE, MESH_FILE, WEIGHTS_FILE, "lint.vlt", "README.md", "dictionary.npz", "design.toml")
+"""All that ``emit`` writes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -54,13 +56,20 @@ def emit(design: Design, out: Path | str, *, dictionary: Dictionary | None = Non
     """Write Verilog, the weight stream, the design and a README of the ports to a folder, aside and then renamed.
 
     Raises:
-        InputError: the folder exists (and not ``force``), or a design that has no hardware.
+        InputError: the folder holds an emitted machine (and not ``force``) or something else; a design without
+        hardware.
     """
     out = Path(out)
-    if out.exists() and not force:
-        raise InputError(f"{out} exists; name another folder or use --force")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder")
+    there = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    foreign = [name for name in there if name not in FILES]
+    if foreign:
+        raise InputError(
+            f"{out} holds {foreign[0]}, which emit does not write and will not delete; name another folder"
+        )
+    if there and not force:
+        raise InputError(f"{out} holds an emitted machine; name another folder or use --force")
     plan, weights = quantised(design, dictionary)
     mask = (1 << plan.weight.width) - 1
     digits = -(-plan.weight.width // 4)

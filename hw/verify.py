@@ -28,7 +28,7 @@ from ..sim.tiling import IntArray
 from .cosim.checker import MEMORIES, Checker, Divergence, Expected
 from .cosim.harness import ABANDONED, RAN_OUT, CompiledMesh, Handshakes, build
 from .cosim.random_design import RandomDesign, draw
-from .emit import MESH_FILE, TILE_FILE, quantised, verilog
+from .emit import MESH_FILE, TILE_FILE, WEIGHTS_FILE, quantised, verilog
 
 Progress = Callable[[str, float], None]
 
@@ -299,15 +299,17 @@ def verify(
             f"the picture is {picture.shape}, the design wants {design.geometry.image_shape}; "
             f"crop it or set network.image"
         )
+    if wave is not None and not wave.absolute().parent.is_dir():
+        raise InputError(f"cannot write the wave file {wave}: no folder {wave.absolute().parent}; make it first")
     if progress is not None:
         progress("generating and compiling", 0.0)
     with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
         folder = Path(scratch)
         if rtl is not None:
             folder = rtl
-            for name in (TILE_FILE, MESH_FILE):
-                if not (rtl / name).is_file():
-                    raise InputError(f"{rtl} holds no {name}; `striate emit --out DIR` writes such a folder")
+            wrong = check_folder(rtl, design, plan, weights)
+            if wrong is not None:
+                return Verdict(False, 1, mismatches=1, first_divergence=wrong.as_dict())
         else:
             for name, text in verilog(plan).items():
                 (folder / name).write_text(text)
@@ -323,6 +325,44 @@ def verify(
             progress=progress,
         )
     return replace(verdict, seconds=time.perf_counter() - started)
+
+
+def check_folder(folder: Path, design: Design, plan: Plan, weights: IntArray) -> Divergence | None:
+    """The files of an emitted folder beside its Verilog: the first weight that is not the design's, or None.
+
+    Raises:
+        InputError: a file is missing, or the folder was made from another design.
+    """
+    for name in (TILE_FILE, MESH_FILE, WEIGHTS_FILE, "design.toml"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no {name}; `striate emit --out DIR` writes such a folder")
+    made_from, asked = Design.load(folder / "design.toml").sections(), design.sections()
+    for section, free in (
+        ("network", {"dictionary"}),
+        ("dynamics", {"steps"}),
+        ("formats", set()),
+        ("machine", {"schedule"}),
+    ):
+        for key, value in asked[section].items():
+            if key not in free and made_from[section].get(key) != value:
+                raise InputError(
+                    f"{folder} was emitted with {section}.{key} = {made_from[section].get(key)}, not {value}; "
+                    f"leave the option out or emit again"
+                )
+    want = plan.layout.beats(weights)
+    lines = (folder / WEIGHTS_FILE).read_text().split()
+    modulus = 1 << plan.weight.width
+    for n, value in enumerate(want.tolist()):
+        found = lines[n] if n < len(lines) else "nothing"
+        try:
+            same = int(found, 16) == value % modulus
+        except ValueError:
+            same = False
+        if not same:
+            return Divergence(f"{WEIGHTS_FILE} line {n + 1}", 0, -1, f"{value % modulus:x}", found)
+    if len(lines) > len(want):
+        return Divergence(f"{WEIGHTS_FILE} line {len(want) + 1}", 0, -1, "end of the file", lines[len(want)])
+    return None
 
 
 # ---- random designs --------------------------------------------------------------------------------------------------

@@ -365,7 +365,20 @@ def simulate(
         run = recomputed(
             plan, weights, x, design.dynamics.steps, skip=design.machine.schedule == "skip", reference=image
         )
-    return replace(run, warnings=tuple(design.warnings(weights)))
+    notes = design.warnings(weights)
+    clipped = np.count_nonzero(np.abs(x * plan.input.scale - image) > plan.input.scale)
+    if clipped:
+        notes.append(
+            f"formats.input {plan.input} cannot hold {clipped} of {image.size} input values ({image.min():.3f} .. "
+            f"{image.max():.3f}): they were clipped; give it a wider range"
+        )
+    if run.overflow:
+        proven = design.resolved_widths(weights).residual_proven
+        notes.append(
+            f"R left its word of {plan.residual_width} bits: it is right only modulo 2^{plan.residual_width}; "
+            f"use machine.residual_accumulator = {proven}"
+        )
+    return replace(run, warnings=tuple(notes))
 
 
 __all__ = ["Counts", "Cycles", "Machine", "Ports", "Run", "StepView", "Steps", "load_dictionary", "simulate"]

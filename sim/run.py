@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ..golden.conv import synthesis
 from ..golden.lca import Outcome
 from ..golden.metrics import percent_error, percent_inactive, psnr_db
 from .plan import Plan
@@ -135,12 +136,14 @@ class Run:
         return psnr_db(self.residual_against(image))
 
     def residual_against(self, image: FloatArray) -> FloatArray:
-        """x - Phi y for the float image x: R and what quantising the input took away."""
-        return np.asarray(self.residual_float + (image - self.input * self.plan.input.scale))
+        """x - Phi y for the float image x, from the code: right even when R left its word."""
+        return np.asarray(image - self.reconstruction)
 
-    def reconstruction(self, image: FloatArray) -> FloatArray:
-        """Phi y (C, H, W)."""
-        return np.asarray(image - self.residual_against(image))
+    @cached_property
+    def reconstruction(self) -> FloatArray:
+        """Phi y (C, H, W), with the quantised dictionary."""
+        g, weights = self.plan.tiling.geometry, self.dictionary * self.plan.weight.scale
+        return synthesis(self.code_float, np.asarray(weights, np.float64), g.stride, g.image)
 
 
 @dataclass(frozen=True)

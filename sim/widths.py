@@ -116,9 +116,11 @@ def warnings(design: "Design", weights_q: AnyIntArray | None) -> list[str]:
             ("drive", found.drive, found.drive_proven),
         ):
             if width < proven:
+                seen = (
+                    "the overflow flag tells whether a run left it" if name == "residual" else "D wraps without a flag"
+                )
                 lines.append(
-                    f"machine.{name}_accumulator {width} is not proven: {proven} bits hold every value; "
-                    f"watch the overflow flag"
+                    f"machine.{name}_accumulator {width} is not proven: {proven} bits hold every value; {seen}"
                 )
     return lines
 

@@ -249,7 +249,7 @@ class Testbench:
         other = Dictionary.random(design.geometry, int(generator.integers(1 << 30)))
         self.other_weights = np.asarray(quantise(other.atoms, design.formats.weight), np.int64)
         self.images = [self._image(generator) for _ in range(3)]
-        self.machine, self.check = Machine(self.plan, self.weights), Checker(self.plan)
+        self.machine, self.check = Machine(self.plan, self.weights), Checker(self.plan, frame=-1)
         t, g = self.plan.tiling, self.plan.tiling.geometry
         sheet, region = (t.count, *t.block, g.kernels), (t.count, g.channels, *t.region)
         shapes = {"membrane": sheet, "drive": sheet, "residual": region, "sent": region}
@@ -316,6 +316,7 @@ class Testbench:
         """Run one frame in RTL and machine and compare all there is; with ``abandon`` leave it after so many clocks."""
         steps, gaps = steps or self.steps, gaps or Gaps()
         assert bool(int(self.dut.dirty.value)) == self.machine.dirty, "dirty"
+        self.check.begin(self.check.frame + 1)
         expected = Expected(self.plan)
         change = image - (self.machine.input if warm else 0)
         run = self.machine.frame(image, steps, warm=warm, observe=expected.observe)
@@ -334,6 +335,7 @@ class Testbench:
         if gaps != Gaps():
             pixels = np.array(self._pixel_cycles, np.int64)
             run = replace(run, cycles=self.machine.replay(Ports(pixels, np.array(monitor.ready, bool))))
+        self.check.complete(steps)
         rows = np.array(monitor.codes, np.int64).reshape(-1, 4)
         self.check.codes(run, rows, np.array(monitor.closing, np.int64))
         phases = np.array([row for tile in self.tiles for row in tile.phases], np.int64).reshape(-1, 3)
@@ -341,9 +343,7 @@ class Testbench:
         assert not self.check.first, str(self.check.first)
         found = sum(tile.link_events for tile in self.tiles)
         assert found == run.counts.link_events, f"{found} link events, {run.counts.link_events} expected"
-        assert self.check.steps and run.counts.code_events and run.counts.residual_events, "nothing happened"
-        self.check.frame += 1
-        self.check.steps = 0
+        assert run.counts.code_events and run.counts.residual_events, "nothing happened"
 
     async def _watch(
         self, steps: int, warm: bool, gaps: Gaps, expected: Expected | None, pixels: list[int]

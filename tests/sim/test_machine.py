@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.reference import Reference
+from support.reference import Reference, phi
 
 from striate.golden.dictionary import Dictionary, shipped
 from striate.golden.errors import InputError
@@ -219,6 +219,14 @@ def test_overflow_is_raised_when_a_residual_leaves_its_word_and_the_bits_still_a
     assert run.overflow
     other = recomputed(machine.plan, machine.weights, x, 6, skip=True)
     assert other.overflow and (other.residual == run.residual).all()
+    image = np.random.default_rng(0).standard_normal((1, 16, 16)) * 0.3
+    whole = simulate(image, design, dictionary=Dictionary.random(design.geometry, 0))
+    # the error is the code's, whatever R says, and the reader is told the width that would do
+    phi_y = phi(whole.plan, whole.dictionary) @ whole.code.reshape(-1) * whole.plan.residual_scale
+    assert np.isclose(
+        whole.percent_error(image), 100 * np.linalg.norm(image.reshape(-1) - phi_y) / np.linalg.norm(image)
+    )
+    assert any("R left its word of 11 bits" in line and "residual_accumulator = 1" in line for line in whole.warnings)
     wide, _ = small_machine(SMALL.replace(residual_accumulator=0))
     assert not wide.frame(x, 6).overflow
 
@@ -255,6 +263,13 @@ def test_bad_input_is_one_clear_line(make, message: str) -> None:  # type: ignor
     with pytest.raises(InputError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_an_input_that_does_not_fit_its_format_is_said_not_clipped_silently() -> None:
+    image = np.random.default_rng(0).standard_normal((1, 16, 16)) * 0.3
+    run = simulate(image, SMALL.replace(input="u8.7"), dictionary=Dictionary.random(SMALL.geometry, 0))
+    outside = int((image < -0.5 / 128).sum())
+    assert any(f"cannot hold {outside} of 256 input values" in line or "clipped" in line for line in run.warnings)
 
 
 def test_a_dictionary_of_another_shape_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
