@@ -24,6 +24,8 @@ def round_shift(value: Value, shift: int, rounding: str) -> Value:
     """``value / 2^shift`` rounded to an integer; a shift of 0 or less is exact. ``value`` must be signed."""
     if shift <= 0:
         return (value << -shift) if shift else value
+    if len(value) <= shift:  # the bits that are rounded away must exist
+        value = Cat(value, value[-1].replicate(shift + 1 - len(value))).as_signed()
     down = value >> shift  # arithmetic: floor
     if rounding == "floor":
         return down

@@ -229,7 +229,9 @@ class _Session:
         if check.mismatches:
             return
         if seen.status == ABANDONED:
-            rtl.reset()
+            rtl.reset(clocks=1)
+            if rtl.error:
+                check.differ("reset", 0, -1, "idle and dirty", rtl.error)
             self.machine = Machine(self.plan, self.machine.weights)
             return
         if h.stall_in or h.stall_out:  # the recorded handshakes predict every cycle

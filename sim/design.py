@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from ..golden.archive import replacing
 from ..golden.errors import InputError
 from ..golden.geometry import Geometry
 from . import design_file, legality, widths
@@ -151,10 +152,9 @@ class Design(BaseModel):
         if self.network.dictionary != "natural":
             folder = os.path.abspath(target.parent)
             sections["network"]["dictionary"] = Path(os.path.relpath(self.network.dictionary, folder)).as_posix()
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
-            aside.write_text(design_file.to_text(sections), encoding="utf-8", newline="\n")
-            os.replace(aside, target)
+            with replacing(target) as aside:
+                aside.write_text(design_file.to_text(sections), encoding="utf-8", newline="\n")
         except OSError as error:
             raise InputError(f"cannot write the design file {path}: {error.strerror}; choose another path") from None
 

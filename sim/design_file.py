@@ -23,7 +23,6 @@ _WANTED = {
     "string_type": "text",
     "tuple_type": _PAIR,
     "too_long": _PAIR,
-    "missing": _PAIR,
     "finite_number": "a finite number",
 }
 
@@ -90,6 +89,8 @@ def one_line(error: ValidationError) -> InputError:
         return InputError(f"{key} {reason}" if key.count(".") else str(reason))
     value, kind, limits = detail["input"], detail["type"], detail.get("ctx", {})
     if len(where) > 2:
+        if kind == "missing":
+            return InputError(f"{key} must be {_PAIR}, not {_listed(value)}{_example(where)}")
         return InputError(f"{key} must be {_PAIR}; found {value!r} in it")
     if kind == "literal_error":
         return InputError(f"{key} must be one of {limits['expected']}, not {value!r}")
@@ -101,7 +102,12 @@ def one_line(error: ValidationError) -> InputError:
     if kind in comparisons:
         name, words = comparisons[kind]
         return InputError(f"{key} must be {words} {limits[name]:g}, not {value!r}{_example(where)}")
-    return InputError(f"{key} must be {_WANTED.get(kind, detail['msg'])}, not {value!r}{_example(where)}")
+    return InputError(f"{key} must be {_WANTED.get(kind, detail['msg'])}, not {_listed(value)}{_example(where)}")
+
+
+def _listed(value: Any) -> str:
+    """A value as a user wrote it: lists arrive as tuples."""
+    return repr(list(value)) if isinstance(value, tuple) else repr(value)
 
 
 def _example(where: list[str]) -> str:
@@ -170,6 +176,8 @@ def parse_text(text: str, source: str, folder: Path | None = None) -> Sections:
         raise InputError(f"{source} is not a TOML file: {error}") from None
     for name, section in data.items():
         if not isinstance(section, dict):
+            if name in SECTIONS and name not in SECTION_OF:
+                raise InputError(f"{source}: {name} is a section, not a key: write [{name}] and its keys below")
             home = f"; put it under [{SECTION_OF[name]}]" if name in SECTION_OF else "; remove it"
             raise InputError(f"{source}: the key {name} stands outside a section{home}")
     try:

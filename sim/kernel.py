@@ -88,6 +88,10 @@ def round_shift(value: int, shift: int, rounding: int) -> int:
     """``value / 2^shift`` rounded to an integer (``ROUNDING`` numbers); exact for a shift of 0 or less."""
     if shift <= 0:
         return value << -shift
+    if (
+        shift > 62
+    ):  # a machine's shifter counts modulo 64; aligned sums have at most 62 bits, so nothing is left of them
+        return -1 if rounding == 2 and value < 0 else 0
     if rounding == 0:
         return (value + (1 << (shift - 1))) >> shift
     down = value >> shift

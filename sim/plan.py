@@ -65,7 +65,7 @@ class Plan:
             residual_width=widths.residual,
             drive_width=widths.drive,
             threshold_q=design.threshold_q,
-            cutoff_q=design.cutoff_q,
+            cutoff_q=min(design.cutoff_q, formats.residual.magnitude + 1),  # beyond that nothing passes anyway
             soft=design.dynamics.transfer == "soft",
             two_sided=design.dynamics.two_sided,
             step_shift=design.shifts,

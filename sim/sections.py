@@ -162,7 +162,7 @@ class Crossbar(Section):
 class Target(Section):
     """Where the machine is to run."""
 
-    board: str = Field("ulx3s-85f", description="see `striate synth --help`")
+    board: str = Field("ulx3s-85f", description="ulx3s-85f, ulx3s-45f or ulx3s-25f: what the machine may fill")
     clock_mhz: float = Field(80.0, description="clock in MHz, for frames/s and power")
 
 

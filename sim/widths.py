@@ -142,7 +142,8 @@ def aligned_width(design: "Design", residual: int, drive: int) -> int:
     f, frac_d = design.formats, design.drive_frac
     frac = max(frac_d, f.code.frac, f.membrane.frac)
     terms = (drive + frac - frac_d, f.code.width + 1 + frac - f.code.frac, f.membrane.width + frac - f.membrane.frac)
-    return max(max(terms) + 2, residual + 1, f.input.width + 1 + max(design.input_shift, 0))
+    widened = residual + max(0, f.residual.frac - design.residual_frac)  # R aligned to a finer r~
+    return max(max(terms) + 2, residual + 1, widened + 1, f.input.width + 1 + max(design.input_shift, 0))
 
 
 def _checked(design: "Design", weights_q: AnyIntArray) -> AnyIntArray:

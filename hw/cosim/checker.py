@@ -111,7 +111,7 @@ class Checker:
         """Compare one step of one tile; True when something differs."""
         before = self.mismatches
         self.seen.setdefault(tile, []).append(step)
-        if step >= len(expected.codes):
+        if not 0 <= step < len(expected.codes):
             self.differ("end of the frame", tile, step, f"{len(expected.codes)} steps", f"step {step}")
             return True
         self._rows("residual event (c, y, x, dr)", tile, step, expected.pixels[step][tile], pixels)

@@ -31,6 +31,12 @@ template <class T> static inline i64 sbits(const T& v, int lo, int width) {
     return (i64)(x << (64 - width)) >> (64 - width);
 }
 
+template <class T> static inline bool any(const T& v) { return v != 0; }
+template <std::size_t N> static inline bool any(const VlWide<N>& v) {
+    for (std::size_t n = 0; n < N; n++) if (v[n]) return true;
+    return false;
+}
+
 // xorshift: the stalls of a port are a fixed function of its seed
 struct Stalls {
     u64 s;
@@ -139,7 +145,12 @@ struct Sim {
         top.COMMAND_VALID = 0; top.PIXELS_VALID = 0; top.WEIGHTS_VALID = 0; top.CODES_READY = 0;
         for (int n = 0; n < clocks; n++) { settle(); edge(); }
         top.rst = 0;
-        for (int t = 0; t < TILES; t++) { phase[t] = 0; events[t].clear(); pixels[t].clear(); }
+        settle();
+        if (top.BUSY || top.CODES_VALID || !top.DIRTY) error = "reset: busy, a code beat or not dirty after it";
+        for (int t = 0; t < TILES; t++) {
+            if (tile[t]->trace_phase) error = "reset: tile " + std::to_string(t) + " is not idle after it";
+            phase[t] = 0; events[t].clear(); pixels[t].clear();
+        }
     }
     // what every tile wrote in this cycle; returns a tile that ended a step, through done
     bool observe(StepDone done) {
@@ -156,31 +167,30 @@ struct Sim {
                 i64* at = &u[((i64)t * POSITIONS + v.trace_u_addr) * K];
                 for (int k = 0; k < K; k++) at[k] = sbits(v.trace_u_data, k * WU, WU);
             }
-            if (u64 en = v.trace_d_en) {
+            if (any(v.trace_d_en)) {
                 for (int b = 0; b < PPC; b++) {
-                    if (!(en >> (b * KG) & ((1ULL << KG) - 1))) continue;
-                    u64 a = bits(v.trace_d_addr, b * DAB, DAB);
+                                        u64 a = bits(v.trace_d_addr, b * DAB, DAB);
                     int i = a / DWPR, j = (a % DWPR) * PPC + b;
                     if (i >= TH || j >= TW) continue;
                     i64* at = &d[((i64)t * POSITIONS + i * TW + j) * K];
                     for (int k = 0; k < K; k++)
-                        if (en >> (b * KG + k / PER) & 1) at[k] = sbits(v.trace_d_data, (b * K + k) * WD, WD);
+                        if (bits(v.trace_d_en, b * KG + k / PER, 1)) at[k] = sbits(v.trace_d_data, (b * K + k) * WD, WD);
                 }
             }
-            if (u64 en = v.trace_r_en) {
+            if (any(v.trace_r_en)) {
                 for (int n = 0; n < SL; n++) {
-                    if (!(en >> n & 1)) continue;
+                    if (!bits(v.trace_r_en, n, 1)) continue;
                     u64 a = bits(v.trace_r_addr, n / PAIR * RAB, RAB);
                     i64 row = a / RWPR; int x = (a % RWPR) * SL + n;
                     if (row < C * HR && x < WRC) r[((i64)t * C * HR + row) * WRC + x] = sbits(v.trace_r_data, n * WR, WR);
                 }
             }
-            if (u64 en = v.trace_s_en) {
+            if (any(v.trace_s_en)) {
                 u64 a = v.trace_s_addr;
                 i64 row = a / SWPR;
                 for (int n = 0; n < DL; n++) {
                     int x = (a % SWPR) * DL + n;
-                    if ((en >> n & 1) && row < C * HR && x < WRC)
+                    if (bits(v.trace_s_en, n, 1) && row < C * HR && x < WRC)
                         s[((i64)t * C * HR + row) * WRC + x] = sbits(v.trace_s_data, n * BR, BR);
                 }
             }
@@ -273,6 +283,8 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
         sim->link_events = 0; sim->hazards = 0; sim->error.clear();
         bool accepted = false;
         bool offering = false;
+        bool waiting = false;  // a code beat was offered and not taken
+        u64 offered[4] = {0, 0, 0, 0};
         i64 n = 0;
         i64 began = sim->cycle;
         sim->top.COMMAND_VALID = 1;
@@ -285,7 +297,28 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
                 if (offering) sim->top.PIXELS_PAYLOAD = (u64)pixels[n] & ((1ULL << DXW) - 1);
             }
             sim->top.CODES_READY = accepted && !out.next();
+            bool inside = accepted;
+            if (inside) {
+                // whoever talks out of turn must not be heard: junk on every input that is not due
+                sim->top.COMMAND_VALID = 1; sim->top.COMMAND_PAYLOAD = 0x1fffe;
+                sim->top.WEIGHTS_VALID = 1; sim->top.WEIGHTS_PAYLOAD = (1ULL << BW) | (sim->cycle & ((1ULL << BW) - 1));
+                if (n == count) { sim->top.PIXELS_VALID = 1; sim->top.PIXELS_PAYLOAD = sim->cycle & ((1ULL << DXW) - 1); }
+            }
             sim->settle();
+            if (inside && sim->error.empty()) {
+                if (sim->top.COMMAND_READY || sim->top.WEIGHTS_READY) sim->error = "protocol: a command or weight is accepted in a frame";
+                if (n == count && sim->top.PIXELS_READY) sim->error = "protocol: a pixel beyond the last is accepted";
+                if (!sim->top.BUSY) sim->error = "protocol: busy is low in a frame";
+            }
+            u64 shown[4];
+            for (int part = 0; part < 4; part++) {
+                int from = part * 32, left = BEAT - from;
+                shown[part] = left > 0 ? bits(sim->top.CODES_PAYLOAD, from, left < 32 ? left : 32) : 0;
+            }
+            if (waiting && sim->error.empty() && (!sim->top.CODES_VALID || memcmp(offered, shown, sizeof shown)))
+                sim->error = "protocol: a code beat changed or went before it was taken";
+            waiting = sim->top.CODES_VALID && !sim->top.CODES_READY;
+            memcpy(offered, shown, sizeof shown);
             if (!accepted && sim->top.COMMAND_READY) { accepted = true; sim->origin = sim->cycle; }
             if (accepted) sim->ready.push_back(sim->top.CODES_READY);
             if (offering && sim->top.PIXELS_READY && sim->top.PIXELS_VALID) {
@@ -310,9 +343,11 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
             bool stop = sim->observe(done);
             sim->edge();
             if (closing) {
-                sim->top.CODES_READY = 0; sim->top.PIXELS_VALID = 0;
-                for (int idle = 0; idle < 2; idle++) { sim->settle(); sim->observe(nullptr); sim->edge(); }
-                return stop ? 1 : 0;
+                sim->top.CODES_READY = 0; sim->top.PIXELS_VALID = 0; sim->top.COMMAND_VALID = 0; sim->top.WEIGHTS_VALID = 0;
+                sim->settle();
+                if (sim->top.BUSY && sim->error.empty()) sim->error = "protocol: busy after the closing word";
+                sim->observe(nullptr); sim->edge();
+                return stop || !sim->error.empty() ? 1 : 0;
             }
             if (stop) return 1;
             if (abandon >= 0 && sim->cycle - began >= abandon) return 3;

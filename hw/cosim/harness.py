@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In
 
 from ...sim.plan import Plan
 from ...sim.tiling import IntArray, bits
+from ..drain import CodeLayout
 from ..tile import tile_signature, trace_members
 from ..verilated import Model, Options, build_models, cpp_name
 
@@ -73,6 +74,7 @@ def source(plan: Plan) -> str:
         "JB": bits(g.sheet[1]),
         "YW": plan.code_value_width,
         "EVW": plan.window_count_width,
+        "BEAT": CodeLayout(plan).size,
     }
     lines = [
         '#include "verilated.h"',
@@ -214,6 +216,11 @@ class CompiledMesh:
     def reset(self, clocks: int = 4) -> None:
         """Hold reset for some clocks; memories keep their contents, everything else starts over."""
         self._lib.sim_reset(self._sim, clocks)
+
+    @property
+    def error(self) -> str:
+        """What the harness itself objects to: a hazard, a protocol fault, a reset that did not reset; else empty."""
+        return str(self._lib.sim_error(self._sim).decode())
 
     @property
     def cycle(self) -> int:
