@@ -21,7 +21,7 @@ TINY = Design(
 
 
 def sweep(folder: Path, edit: tuple[str, str] | None = None, every: int = 31) -> Verdict:
-    """A frame broken off by one clock of reset, then a stalled cold one; again, some clocks later; to the frame's end."""
+    """A frame broken off by one clock of reset, then a stalled cold one; and so on, through the whole frame."""
     weights = quantise(Dictionary.random(TINY.geometry, 3).atoms, TINY.formats.weight)
     plan = Plan.of(TINY, weights)
     image = plan.quantise_image(np.random.default_rng(2).standard_normal(TINY.geometry.image_shape) * 0.3)
