@@ -225,17 +225,19 @@ def new(
 
     Example: striate new design.toml
     """
+    from .golden.archive import replacing
     from .reports.record import design_sha256
     from .sim.design import Design
     from .sim.machine import load_dictionary
 
     job = Job(as_json)
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; name a file, as in {file / 'design.toml'}")
     if file.exists() and not force:
         raise InputError(f"{file} exists; --force replaces it, or name another file")
-    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        aside.write_text(Design.commented_toml(), encoding="utf-8")
-        os.replace(aside, file)
+        with replacing(file) as aside:
+            aside.write_text(Design.commented_toml(), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror}; choose another path") from None
     design = Design.load(file)
@@ -267,7 +269,8 @@ def learn(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Learn a dictionary from pictures. Interrupted, the same command continues.
+    """Learn a dictionary from pictures. Interrupted, the same command continues. Exit 1, and no dictionary, when more
+    than half of the pictures diverged.
 
     Example: striate learn chelsea coffee rocket -k 8 -p 16 -s 2 --pictures 500 --out mine.npz
     """
@@ -306,7 +309,9 @@ def encode(
     picture: Annotated[
         str, typer.Argument(metavar="PICTURE", help="An image, a .npy file, or a bundled photograph's name.")
     ],
-    on: Annotated[On, typer.Option("--on", help="Where to encode.")] = On.GOLDEN,
+    on: Annotated[
+        On, typer.Option("--on", help="Where to encode: golden or machine; crossbar is not there yet.")
+    ] = On.GOLDEN,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Keep code, figures and report in this folder.")
     ] = None,
@@ -318,7 +323,8 @@ def encode(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Sparse-code a picture: code, reconstruction, residual, figures, numbers.
+    """Sparse-code a picture: code, reconstruction, residual, figures, numbers. Nothing here is random: there is no
+    --seed.
 
     Example: striate encode camera --crop 70,170 --on machine --schedule delta --out run
     """
@@ -333,6 +339,7 @@ def encode(
 
     if on is On.MACHINE:
         design.check_machine()
+        record.check_board(design.target.board)
     if out is not None:
         refuse_existing(out, force)
     n, at = design.network, parse_crop(crop)
@@ -385,9 +392,10 @@ def emit(
     job, design = Job(as_json), read_design(design_file, settings)
     design.check_machine()
     from .hw.emit import emit as hw_emit
-    from .reports.record import design_sha256
+    from .reports.record import check_board, design_sha256
     from .sim.machine import load_dictionary
 
+    check_board(design.target.board)
     sha = design_sha256(design, load_dictionary(design))
     files = hw_emit(design, out, force=force)
     job.done(
@@ -421,17 +429,22 @@ def verify(
     Example: striate verify --picture camera --crop 104,212 --set network.image=[32,32] --set machine.tiles=[2,2]
     """
     job = Job(as_json)
-    if random is not None and (picture is not None or rtl is not None or crop is not None):
-        raise InputError(f"--random {random} draws its own designs and pictures; leave out --picture, --crop and --rtl")
+    if random is not None:
+        given = {"--picture": picture, "--crop": crop, "--rtl": rtl, "--wave": wave, "--design": design_file,
+                 "--set": settings or None, "--steps": steps}  # fmt: skip
+        needless = ", ".join(name for name, value in given.items() if value is not None)
+        if needless:
+            raise InputError(f"--random {random} draws its own designs and pictures; leave out {needless}")
     if rtl is not None and design_file is None and (rtl / "design.toml").is_file():
         design_file = rtl / "design.toml"
     design = read_design(design_file, settings, None, steps)
     design.check_machine()
     from .golden.images import load_image
-    from .reports.record import design_sha256
+    from .reports.record import check_board, design_sha256
     from .sim.machine import load_dictionary
 
-    sha = design_sha256(design, load_dictionary(design))
+    check_board(design.target.board)
+    sha = design_sha256(design, load_dictionary(design)) if random is None else None
     image, at, n = None, parse_crop(crop), design.network
     if random is None:
         if picture is None:
@@ -448,7 +461,7 @@ def verify(
             seed=seed,
             rtl=rtl,
             wave=wave,
-            steps=steps if random is not None else design.dynamics.steps,
+            steps=design.dynamics.steps,
             progress=tell,
         )
     info = result.as_dict() | {"picture": picture_path(picture) if picture else None, "crop": at}
@@ -504,6 +517,27 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def wrong_use(error: Any) -> str:
+    """typer's complaint about an option or an argument, with the value that it leaves out."""
+    text = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+    cause = error.__cause__
+    if hasattr(cause, "errors") and (details := cause.errors()):
+        text = text.partition(", unable to parse")[0].replace("Input should be", "must be")
+        value = str(details[0].get("input"))
+        if f"'{value}'" not in text:
+            text += f", not '{value}'"
+    return text
+
+
+def tool_remedy(error: Any, words: Sequence[str]) -> str:
+    """What to do about a program that is missing, that refused its input, or that failed in another way."""
+    if error.status is None and "install" in str(error):
+        return "" if "`striate doctor`" in str(error) else "; `striate doctor` says what is missing"
+    if any(word == "--rtl" or word.startswith("--rtl=") for word in words):
+        return "; mend that file, or make it anew with `striate emit`"
+    return "; this is not about your input: please report it with the command"
+
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -523,11 +557,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(error, "format_message"):  # typer's own: wrong options and arguments
             context = getattr(error, "ctx", None)
             path = context.command_path if context is not None else "striate"
-            say(f"{error.format_message().rstrip('.')}; see `{path} --help`")
+            say(f"{wrong_use(error)}; see `{path} --help`")
             return 2
         toolchain = sys.modules.get(f"{__package__}.hw.toolchain")
         if toolchain is not None and isinstance(error, toolchain.ToolError):
-            say(f"{error}; `striate doctor` says what is missing")
+            say(f"{error}{tool_remedy(error, words)}")
             return 1
         raise
     if status == INTERRUPTED:  # typer turns an interruption into this status

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .archive import UNREADABLE, unreadable
 from .errors import InputError
 from .preprocess import Preprocess, preprocess
 
@@ -100,8 +101,11 @@ def _refuse_large(path: Path, height: int, width: int) -> None:
 def _array(path: Path, channels: int) -> Array:
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "damaged"
+    except UNREADABLE as error:
+        with path.open("rb") as file:
+            array = file.read(6) == b"\x93NUMPY"
+        # Not NumPy's own text, which names the option that would run code from the file.
+        reason = unreadable(error) if array else "it is not a NumPy array file"
         raise InputError(f"{path} is not a readable .npy array ({reason}); write it with numpy.save") from error
     if not isinstance(stored, np.ndarray) or stored.ndim not in (2, 3) or stored.dtype.kind != "f" or not stored.size:
         found = f"{stored.dtype} of shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"

@@ -21,12 +21,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from PIL import Image
 
+from ..golden.archive import replacing
 from ..sim.tiling import DIRECTIONS, Tiling
 
 Array = npt.NDArray[np.float64]
 INK = "#0a0b0c"
 GRID = "#8a8f9855"
-COLOURS = ("#3f7fbf", "#d9772f", "#3d9b78", "#b5525c", "#8468b8", "#b8952e", "#4aa3b5", "#8a8f98")
+COLOURS = ("#3f7fbf", "#d9772f", "#3d9b78", "#b5525c", "#8468b8", "#b8952e", "#4aa3b5", "#8a8f98", "#d486b4")
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -52,11 +53,9 @@ STYLE: Any = {
 
 def png(figure: Figure, path: Path, dpi: int = 160) -> None:
     """Write a figure as PNG on white, aside and renamed."""
-    aside = path.with_name(f".{path.name}.part")
-    with rc_context(STYLE):
+    with rc_context(STYLE), replacing(path) as aside:
         FigureCanvasAgg(figure)
         figure.savefig(aside, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    aside.replace(path)
 
 
 def svg(figure: Figure, name: str) -> str:

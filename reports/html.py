@@ -1,13 +1,13 @@
 """One self-contained page from a run directory: opens without a network, follows light and dark, hides nothing."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..golden.archive import replacing
 from ..golden.errors import InputError
 from ..sim.tech import CONTEXT
 from ..sim.tiling import Tiling
@@ -27,10 +27,9 @@ def write_report(folder: Path, out: Path | None = None, command: str = "") -> Pa
     """
     target = out if out is not None else folder / "report.html"
     text = page(load(folder), command)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, target)
+        with replacing(target) as aside:
+            aside.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}; choose another --out") from None
     return target
@@ -55,7 +54,7 @@ def page(record: RunRecord, command: str = "") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=tables.number, si=tables.si, band=tables.band)
+    environment.filters.update(number=tables.number, si=tables.si, band=tables.band, clocks=tables.clocks)
     columns: dict[str, Any] = {}
     if "golden" in info:
         columns["golden, float64"] = info["golden"]

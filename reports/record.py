@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..golden.dictionary import Dictionary
+from ..golden.errors import InputError
 from ..golden.lca import Encoding, LcaParams, Outcome, Step, encode
 from ..golden.learn import LearnParams, LearnResult
 from ..golden.metrics import percent_error, percent_inactive, psnr_db
@@ -145,6 +146,7 @@ def run_machine(
     image: Array, design: Design, *, frames: bool, tick: Tick | None = None
 ) -> tuple[dict[str, Any], Arrays, Arrays, Run]:
     """Encode on the fixed-point machine: (JSON keys, encoding arrays, trace arrays, run)."""
+    check_board(design.target.board)
     dictionary = load_dictionary(design)
     kept: dict[int, Array] = {}
     wanted = set(frames_of(image[0].size, design.dynamics.steps)) if frames else set()
@@ -173,7 +175,7 @@ def run_machine(
         "percent_inactive": run.percent_inactive,
         "psnr_db": run.psnr_db(image),
         "outcome": run.outcome.value,
-        "remedy": machine_remedy(run.outcome),
+        "remedy": machine_remedy(run, design),
         "steps": n.steps,
         "code_sha256": code_sha256(run.code),
         "compute_seconds": run.compute_seconds,
@@ -226,11 +228,29 @@ def run_machine(
     return info, arrays, trace, run
 
 
-def machine_remedy(outcome: Outcome) -> str:
-    """What to do about an outcome, where the step is a shift."""
-    if outcome is Outcome.DIVERGED:
-        return "The step is too large for this dictionary: raise dynamics.step_shift by 1 or raise the threshold."
-    return outcome.remedy
+def machine_remedy(run: Run, design: Design) -> str:
+    """What to do about how a run ended, where the step is a shift and R may have left its word."""
+    remedies = []
+    if run.outcome is Outcome.DIVERGED:
+        remedies.append(
+            "The step is too large for this dictionary: raise dynamics.step_shift by 1 or raise the threshold."
+        )
+    if run.overflow:
+        remedies.append(
+            f"R left its word of {run.plan.residual_width} bits, so that this code is not to be trusted: use "
+            f"machine.residual_accumulator = {design.resolved_widths(run.dictionary).residual_proven}."
+        )
+    return " ".join(remedies) or run.outcome.remedy
+
+
+def check_board(board: str) -> None:
+    """Refuse a board that nothing is known about.
+
+    Raises:
+        InputError: not in `DEVICES`.
+    """
+    if board not in DEVICES:
+        raise InputError(f"target.board must be one of {', '.join(DEVICES)}, not {board!r}")
 
 
 def phase_cycles(run: Run) -> npt.NDArray[np.int64]:

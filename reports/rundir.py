@@ -13,20 +13,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..golden.archive import load_npz, save_npz
+from ..golden.archive import load_npz, replacing, save_npz
 from ..golden.errors import InputError
 from ..sim.design import Design
 
 Arrays = dict[str, npt.NDArray[Any]]
 ENCODING = ("input", "dictionary", "code", "membrane", "residual")
 FRACTIONS = tuple(f"frac_{name}" for name in ("input", "weight", "code", "membrane", "residual"))
+FIGURES = ("pictures", "kernels", "code", "float_against_fixed", "convergence", "events", "tiles", "cycles", "energy")
+FILES = frozenset({"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html"}
+                  | {f"{name}.png" for name in FIGURES})  # fmt: skip
+"""All that a run writes: a folder with anything else in it is never removed."""
 
 
 def refuse_existing(out: Path, force: bool) -> None:
     """Refuse a folder that is not ours to replace, before any work is done.
 
     Raises:
-        InputError: it exists and ``force`` is not set; it is a file; or, even with ``force``, it holds what is no run.
+        InputError: it exists and ``force`` is not set; it is a file; or, even with ``force``, it holds no run, or files
+            beside the run's own.
     """
     if not out.exists():
         parent = out.absolute().parent
@@ -43,6 +48,18 @@ def refuse_existing(out: Path, force: bool) -> None:
         raise InputError(f"--out {out} exists and is not empty; --force replaces it, or name another folder")
     if not (out / "run.json").is_file():
         raise InputError(f"--out {out} holds no run, so that --force does not replace it; name another folder")
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in FILES and not _aside(path.name))
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise InputError(
+            f"--out {out} holds {foreign[0]}{more}, which no run wrote, so that --force does not replace it; move it "
+            "away or name another folder"
+        )
+
+
+def _aside(name: str) -> bool:
+    """Whether a file is what a killed process left half written."""
+    return name.startswith(".") and name.endswith(".part")
 
 
 @contextlib.contextmanager
@@ -63,7 +80,11 @@ def writing(out: Path, force: bool) -> Iterator[Path]:
         if out.exists():
             old = aside.with_suffix(".old")
             os.rename(out, old)
-            os.rename(aside, out)
+            try:
+                os.rename(aside, out)
+            except OSError:
+                os.rename(old, out)
+                raise
             shutil.rmtree(old)
         else:
             os.rename(aside, out)
@@ -73,9 +94,8 @@ def writing(out: Path, force: bool) -> Iterator[Path]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """One JSON object, aside and renamed; infinities and NaN as null."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def plain(value: Any) -> Any:
@@ -150,12 +170,6 @@ def load(folder: Path) -> RunRecord:
         info,
         Design.load(folder / "design.toml"),
         load_npz(folder / "encoding.npz", keys),
-        _all(folder / "trace.npz"),
-        _all(golden) if golden.is_file() else None,
+        load_npz(folder / "trace.npz", None),
+        load_npz(golden, None) if golden.is_file() else None,
     )
-
-
-def _all(path: Path) -> Arrays:
-    load_npz(path, ())  # a file that cannot be read is refused in one line
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}

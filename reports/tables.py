@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..golden.learn import SETTLED_CHANGE, SETTLED_PICTURES
+
 DASH = "\u2013"
 _PREFIX = (
     (1e12, "T"),
@@ -82,17 +84,28 @@ def comparison(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 
 def verdict(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The sentence over all verification results: are RTL and model equal, how much was compared, what failed first."""
+    """The sentence over all verification results: what was compared, are RTL and model equal, what failed first."""
     if not results:
         return None
     passed = all(r["passed"] for r in results)
     words, mismatches = (sum(r[key] for r in results) for key in ("words_compared", "mismatches"))
+    ended = all(r["cycles_rtl"] for r in results)
     cycles = all(r["cycles_rtl"] == r["cycles_model"] for r in results)
     first = next((r["first_divergence"] for r in results if r.get("first_divergence")), None)
-    text = (
-        f"{mismatches:,} of {words:,} words differ; cycles of RTL and model are {'equal' if cycles else 'not equal'}."
-    )
-    return {"passed": passed, "text": text, "first": first.get("text") if isinstance(first, Mapping) else None}
+    clocks = f"cycles of RTL and model are {'equal' if cycles else 'not equal'}" if ended else "no frame was finished"
+    return {
+        "passed": passed,
+        "on": " and ".join(str(r.get("name", "the design")) for r in results),
+        "text": f"{mismatches:,} of {words:,} words differ; {clocks}.",
+        "first": first.get("text") if isinstance(first, Mapping) else None,
+    }
+
+
+def clocks(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Cycles of RTL and model as text: dashes when a difference ended the comparison before a frame was finished."""
+    if not result["passed"] and not result["cycles_rtl"]:
+        return DASH, DASH
+    return number(result["cycles_rtl"]), number(result["cycles_model"])
 
 
 # ---- a result on the terminal: (label, text) lines ---------------------------------------------------------
@@ -119,8 +132,6 @@ def encode_lines(info: Mapping[str, Any], clock_mhz: float) -> Lines:
                 ("cycles", f"{info['cycles']:,}: {rate}"),
                 ("energy", f"{si(info['energy_pj'] * 1e-12, 'J')} a frame (modelled)"),
             ]
-        if info["overflow"]:
-            lines.append(("overflow", "an add into R left its word: widen machine.residual_accumulator"))
     lines += [("code SHA-256", info["code_sha256"]), *(("warning", text) for text in info["warnings"])]
     return lines
 
@@ -131,24 +142,37 @@ def learn_lines(info: Mapping[str, Any]) -> Lines:
     def yes(value: bool) -> str:
         return "yes" if value else "no"
 
+    wanted = f"wanted: below {100 * SETTLED_CHANGE:g} %"
+    if info["pictures"] < SETTLED_PICTURES:
+        wanted += f" over {SETTLED_PICTURES} pictures, only {info['pictures']:,} were shown"
     return [
         ("dictionary", info["out"] if "dictionary_sha256" in info else "none"),
         ("pictures shown", f"{info['pictures']:,}"),
-        ("settled", f"{yes(info['settled'])}: kernels move {100 * info['change']:.2f} % a picture (wanted: below 1 %)"),
+        ("diverged", f"{info['diverged']:,} of {info['pictures']:,}"),
+        ("settled", f"{yes(info['settled'])}: kernels move {100 * info['change']:.2f} % a picture ({wanted})"),
         ("Gabor-like", f"{yes(info['gabor_like'])}: {100 * info['gabor_share']:.0f} % of the kernels (wanted: 70 %)"),
         ("error, inactive", f"{info['percent_error']:.1f} %, {info['percent_inactive']:.1f} %"),
     ]
 
 
 def verify_lines(info: Mapping[str, Any]) -> Lines:
-    """Of a verification."""
+    """Of a verification. What was not reached is a dash, not a 0."""
+    rtl, model = clocks(info)
+    unfinished = rtl == DASH
+
+    def reached(value: int) -> str:
+        return DASH if unfinished and not value else number(value)
+
+    events = ", ".join(f"{reached(info[f'{name}_events'])} {name}" for name in ("code", "residual", "link"))
+    rate = info["rtl_cycles_per_second"]
+    speed = f", {si(rate, 'cycles/s')} with comparison" if rate else ""
     lines = [
         ("RTL equals machine", "yes" if info["passed"] else "NO"),
-        ("designs, steps", f"{info['designs']:,}, {info['steps']:,}"),
-        ("words compared", f"{info['words_compared']:,}, {info['mismatches']:,} different"),
-        ("cycles", f"{info['cycles_rtl']:,} RTL, {info['cycles_model']:,} model"),
-        ("events", f"{info['code_events']:,} code, {info['residual_events']:,} residual, {info['link_events']:,} link"),
-        ("simulator", f"{info['simulator']}, {si(info['rtl_cycles_per_second'], 'cycles/s')} with comparison"),
+        ("designs, steps", f"{info['designs']:,}, {reached(info['steps'])}"),
+        ("words compared", f"{reached(info['words_compared'])}, {info['mismatches']:,} different"),
+        ("cycles", DASH if unfinished else f"{rtl} RTL, {model} model"),
+        ("events", DASH if unfinished and not info["code_events"] else events),
+        ("simulator", f"{info['simulator']}{speed}"),
     ]
     for name, drawn in info["mix"].items():
         text = ", ".join(f"{key}: {count}" for key, count in drawn.items()) if isinstance(drawn, dict) else str(drawn)
@@ -161,5 +185,6 @@ def demo_lines(info: Mapping[str, Any]) -> Lines:
     lines = []
     for v in info["verification"]:
         words = f"{v['mismatches']} of {v['words_compared']:,} words differ"
-        lines.append((f"RTL, {v['name']}", f"{words}; cycles {v['cycles_rtl']:,} (RTL), {v['cycles_model']:,} (model)"))
+        rtl, model = clocks(v)
+        lines.append((f"RTL, {v['name']}", f"{words}; cycles {rtl} (RTL), {model} (model)"))
     return [*lines, ("report", info["report"])]

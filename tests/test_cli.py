@@ -13,6 +13,7 @@ import pytest
 from striate.cli import app, main
 from striate.golden.dictionary import Dictionary
 from striate.golden.geometry import Geometry
+from striate.hw.emit import MESH_FILE
 
 SMALL = ["--crop", "104,212", "--set", "network.image=[32,32]", "--set", "machine.tiles=[2,2]", "--steps", "30"]
 VERBS = ("demo", "new", "learn", "encode", "emit", "verify", "report", "doctor")
@@ -194,6 +195,52 @@ def test_verify_that_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "step 3, tile 1" in err and err.count("\n") == 1
 
 
+def test_random_designs_have_no_hash_of_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from striate.hw import verify as hw
+
+    monkeypatch.setattr(hw, "verify", lambda *_, **__: hw.Verdict(True, 2, 10, 100, 0, 12, 12))
+    assert as_json(capsys, "verify", "--random", "2")["design"] is None
+    assert as_json(capsys, "verify", *SMALL)["design"] is not None
+
+
+def test_edited_verilog_that_does_not_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "emit", *SMALL[2:-2], "--out", str(tmp_path / "rtl"))[0] == 0
+    file = tmp_path / "rtl" / MESH_FILE
+    file.write_text(file.read_text() + "\nmodule oops; assign = 1; endmodule\n")
+    status, out, err = run(capsys, "verify", "--rtl", str(tmp_path / "rtl"), *SMALL[:2], "--steps", "2")
+    assert status == 1 and out == "" and err.count("\n") == 1, err
+    assert file.name in err and "mend that file" in err and "doctor" not in err
+
+
+def test_a_missing_tool_sends_to_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from striate.hw import toolchain
+    from striate.hw import verify as hw
+
+    for error, says in (
+        (toolchain.ToolError("verilator", "not installed; run `make setup`"), "doctor"),
+        (toolchain.ToolError("g++", "failed with status 1", log="x.cpp: error: y", status=1), "please report"),
+    ):
+
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(hw, "verify", fail)
+        status, _, err = run(capsys, "verify", *SMALL)
+        assert status == 1 and err.count("\n") == 1 and says in err, err
+
+
+def test_learning_that_diverged_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "b.npz"
+    words = ["learn", "camera", "--pictures", "4", "--crop-size", "32", "--steps", "50", "--eta", "0.99"]
+    status, text, err = run(capsys, *words, "--threshold", "0.001", "--out", str(out))
+    assert status == 1 and "4 of 4" in text and "halve --eta" in err and not list(tmp_path.iterdir())
+    assert "only 4 were shown" in text
+
+
 # ---- bad input -----------------------------------------------------------------------------------------------
 def bad_files(folder: Path) -> dict[str, str]:
     """Files that are wrong in one way each."""
@@ -202,6 +249,8 @@ def bad_files(folder: Path) -> dict[str, str]:
     (folder / "not.png").write_text("hello")
     Dictionary.random(Geometry((32, 32), 1, 4, 16, 2), 0).save(folder / "four.npz")
     (folder / "broken.toml").write_text("[network\n")
+    (folder / "section.toml").write_text("network = 5\n")
+    (folder / "text.npy").write_text("hello")
     return {path.name: str(path) for path in folder.iterdir()}
 
 
@@ -234,6 +283,12 @@ BAD: list[tuple[str, list[str], str]] = [
     ("unknown machine", ["camera", "--on", "abacus"], "abacus"),
     ("unknown option", ["camera", "--nonsense"], "--nonsense"),
     ("no picture", [], "PICTURE"),
+    ("value of --steps", ["camera", "--steps", "many"], "'many'"),
+    ("schedule", ["camera", "--schedule", "fast"], "'--schedule': 'fast' is not one of"),
+    ("one number for two", ["camera", "--crop", "0,0", "--set", "network.image=[32]"], r"not \[32\]; the default"),
+    ("board", ["camera", *MACHINE, "--crop", "0,0", "--set", "target.board=foo"], "ulx3s-45f.*'foo'"),
+    ("section as a key", ["camera", "--design", "{section.toml}"], r"write \[network\]"),
+    ("text as .npy", ["{text.npy}"], "is not a NumPy array file"),
 ]
 
 
@@ -266,6 +321,10 @@ def test_bad_input_is_one_line(words: list[str], says: str, tmp_path: Path, caps
         ["emit", "--set", "machine.tiles=[16,16]", "--out", "x"],
         ["verify", "--random", "0"],
         ["verify", "--random", "3", "--picture", "camera"],
+        ["verify", "--random", "3", "--set", "network.kernels=32"],
+        ["new", ".", "--force"],
+        ["learn", "camera", "--out", "x"],
+        ["emit", "--set", "target.board=foo", "--out", "x"],
         ["verify", "--picture", "nowhere.png"],
         ["verify", "--rtl", "nowhere", "--crop", "0,0"],
         ["learn", "camera", "--out", "x.npz", "--scales", "a,b"],

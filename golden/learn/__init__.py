@@ -30,12 +30,23 @@ option                field              meaning
 --force               force of `learn`   overwrite DICT.npz, drop a checkpoint of other settings
 ====================  =================  ====================================================================
 
+A run in which more than half of the pictures diverged ends as diverged and writes no dictionary.
+
 ``progress`` is called with a `Progress` after every picture; Ctrl-C may strike at any time, the same call continues.
 """
 
 from .hebbian import hebbian_update, kernel_change
 from .pictures import TrainingCrops
-from .training import LearnOutcome, LearnParams, LearnResult, Progress, checkpoint_path, learn
+from .training import (
+    SETTLED_CHANGE,
+    SETTLED_PICTURES,
+    LearnOutcome,
+    LearnParams,
+    LearnResult,
+    Progress,
+    checkpoint_path,
+    learn,
+)
 
-__all__ = ["LearnOutcome", "LearnParams", "LearnResult", "Progress", "TrainingCrops", "checkpoint_path",
-           "hebbian_update", "kernel_change", "learn"]
+__all__ = ["SETTLED_CHANGE", "SETTLED_PICTURES", "LearnOutcome", "LearnParams", "LearnResult", "Progress",
+           "TrainingCrops", "checkpoint_path", "hebbian_update", "kernel_change", "learn"]

@@ -2,14 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
-from ..archive import load_npz, save_npz
+from ..archive import load_npz, remove_leftovers, save_npz
 from ..conv import Array, StridedConv
 from ..dictionary import Dictionary
 from ..errors import InputError
@@ -30,8 +31,17 @@ SETTLED_PICTURES = 200
 GABOR_EXPLAINED = 0.6
 GABOR_KERNELS = 0.7
 
-# A picture whose code diverges teaches nothing and is skipped; this many in a row end the run.
+# A picture whose code diverges teaches nothing and is skipped; this many in a row end the run. A run in which more
+# than this share of all pictures diverged counts as diverged too: such a dictionary is written nowhere.
 DIVERGED_IN_A_ROW = 10
+DIVERGED_SHARE = 0.5
+
+# The network's names for what `LearnParams` and the command line call otherwise, longer names first.
+_OPTIONS = {"network.image height": "--crop-size", "network.image width": "--crop-size",
+            "the image height": "--crop-size", "the image width": "--crop-size", "a height of": "a --crop-size of",
+            "network.channels": "--channels", "network.kernels": "--kernels (-k)", "network.patch": "--patch (-p)",
+            "network.stride": "--stride (-s)", "dynamics.threshold": "--threshold", "dynamics.eta": "--eta",
+            "dynamics.steps": "--steps", "dynamics.residual_cutoff": "--residual-cutoff"}
 
 
 class LearnOutcome(Enum):
@@ -45,7 +55,8 @@ class LearnOutcome(Enum):
         """One sentence."""
         return {
             LearnOutcome.COMPLETED: "Nothing to do: all pictures were shown.",
-            LearnOutcome.DIVERGED: "The codes stopped being stable: halve --eta, or lower --rate, and start again.",
+            LearnOutcome.DIVERGED: "The codes stopped being stable: halve --eta, raise --threshold or lower --rate, "
+                                   "and start again.",
         }[self]
 
 
@@ -88,7 +99,8 @@ class LearnParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _ = self.geometry, self.dynamics  # refuses what they refuse
+        with _by_option():
+            _ = self.geometry, self.dynamics  # refuses what they refuse
         if self.pictures < 1:
             raise InputError(f"--pictures must be at least 1, not {self.pictures}")
         if not 0 < self.rate < np.inf:
@@ -142,7 +154,8 @@ class LearnResult:
 
     Args:
         dictionary: the kernels; None when diverged.
-        outcome: `LearnOutcome`.
+        outcome: `LearnOutcome`; diverged after `DIVERGED_IN_A_ROW` such pictures in a row, or when in the end more than
+            `DIVERGED_SHARE` of them were skipped.
         pictures: crops shown, those of earlier runs included.
         diverged: crops skipped because their code diverged.
         change: mean kernel movement per picture over the last `SETTLED_PICTURES`, as a share of the unit norm.
@@ -189,17 +202,25 @@ def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: 
         force: overwrite ``out``, and drop a checkpoint of other settings.
 
     Raises:
-        InputError: ``out`` exists already, a checkpoint of other settings lies beside it, or a picture is unusable.
+        InputError: ``out`` does not end in .npz or exists already, a checkpoint of other settings lies beside it, or a
+            picture is unusable.
     """
     out = Path(out)
+    if out.suffix != ".npz" or not out.stem:
+        raise InputError(f"--out {out} does not end in .npz, so that no design could name it; use --out {out}.npz")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; name a file")
     if out.exists() and not force:
         raise InputError(f"{out} exists already; choose another --out, or overwrite it with --force")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder; create it first")
-    crops = TrainingCrops(pictures, params.crop_size, channels=params.channels, scales=params.scales,
-                          kind=params.preprocess, seed=params.seed)
+    with _by_option():
+        crops = TrainingCrops(pictures, params.crop_size, channels=params.channels, scales=params.scales,
+                              kind=params.preprocess, seed=params.seed)
     settings = json.dumps({**asdict(params), "pixels": crops.sha256}, sort_keys=True)
     state = _State.resume(out, settings, force) or _State.fresh(params)
+    for file in (out, checkpoint_path(out)):
+        remove_leftovers(file)
     first, in_a_row = state.done, 0
     while state.done < params.pictures and in_a_row < DIVERGED_IN_A_ROW:
         learned = state.show(crops.crop(state.done), params)
@@ -208,7 +229,8 @@ def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: 
         if progress:
             change, error, inactive = state.recent[-1]
             progress(Progress(state.done, params.pictures, first, change, error, inactive, state.diverged))
-    outcome = LearnOutcome.DIVERGED if in_a_row == DIVERGED_IN_A_ROW else LearnOutcome.COMPLETED
+    failed = in_a_row == DIVERGED_IN_A_ROW or state.diverged > DIVERGED_SHARE * state.done
+    outcome = LearnOutcome.DIVERGED if failed else LearnOutcome.COMPLETED
     names = ", ".join(Path(picture).name for picture in pictures)
     source = f"Hebbian learning (eq. 15), {params.pictures} crops of {names}; seed {params.seed}"
     dictionary = Dictionary(state.atoms, params.stride, source)
@@ -222,6 +244,18 @@ def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: 
     settled = len(state.recent) == SETTLED_PICTURES and change < SETTLED_CHANGE
     return LearnResult(dictionary if outcome is LearnOutcome.COMPLETED else None, outcome, state.done, state.diverged,
                        change, settled, explained, share, share >= GABOR_KERNELS, error, inactive)
+
+
+@contextmanager
+def _by_option() -> Iterator[None]:
+    """Errors of the network and its dynamics by the names that `LearnParams` has as options."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for name, option in _OPTIONS.items():
+            text = text.replace(name, option)
+        raise InputError(text) from None
 
 
 @dataclass

@@ -1,4 +1,9 @@
+import contextlib
+import os
 import re
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -111,10 +116,39 @@ def test_files_that_are_no_archive_are_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=rf"{name} is not a readable .npz archive \(.*\); write it anew") as caught:
             Dictionary.load(tmp_path / name)
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(caught.value) and "pickle" not in str(caught.value)
     np.savez(tmp_path / "pickle.npz", dictionary=np.array([{}], object), patch=1, stride=1, source="")
-    with pytest.raises(InputError, match="pickle.npz is not a readable .npz archive"):
+    with pytest.raises(InputError, match=r"pickle.npz is not a readable .npz archive \(it holds Python objects"):
         Dictionary.load(tmp_path / "pickle.npz")
+    with zipfile.ZipFile(tmp_path / "other.npz", "w") as made:
+        made.writestr("dictionary.npy", b"no array")
+    for keys in (("dictionary",), None):
+        with pytest.raises(InputError, match=r"other.npz is not a readable .npz archive \(it holds what is no array\)"):
+            archive.load_npz(tmp_path / "other.npz", keys)
+    for place in range(0, len(whole), 7):  # whatever byte is wrong: one line, or the byte did not matter
+        (tmp_path / "flipped.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1:])
+        with contextlib.suppress(InputError):
+            archive.load_npz(tmp_path / "flipped.npz", None)
+
+
+def test_leftovers_of_dead_processes_are_removed(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    kept = {f".a.npz.{os.getppid()}.part", ".b.npz.1.part", ".a.npz.x.part", "a.npz"}
+    for name in kept | {f".a.npz.{dead.pid}.part"}:
+        (tmp_path / name).write_bytes(b"")
+    archive.remove_leftovers(tmp_path / "a.npz")
+    assert {file.name for file in tmp_path.iterdir()} == kept
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="cannot write .*folder: Is a directory"):
+        archive.save_npz(tmp_path / "folder", {"a": 1})
+    with pytest.raises(KeyError), archive.replacing(tmp_path / "file") as aside:
+        aside.write_text("half")
+        raise KeyError
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
 
 
 def test_unknown_shapes_list_the_shipped_ones():

@@ -1,4 +1,7 @@
+import dataclasses
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from striate.golden.conv import StridedConv, synthesis
 from striate.golden.dictionary import Dictionary
 from striate.golden.errors import InputError
 from striate.golden.geometry import Geometry
+from striate.golden.lca import Outcome
 from striate.golden.learn import (
     LearnOutcome,
     LearnParams,
@@ -112,6 +116,45 @@ def test_divergence_is_an_outcome(tmp_path, picture):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_mostly_diverged_writes_nothing(tmp_path, picture, monkeypatch):
+    """Half of the pictures may diverge, more may not; ten in a row end a run at once."""
+    from striate.golden.learn import training
+
+    real = training.encode
+    for bad, outcome in ((4, LearnOutcome.DIVERGED), (3, LearnOutcome.DIVERGED), (2, LearnOutcome.COMPLETED)):
+        seen = iter(range(4))
+
+        def encode(*words, bad=bad, seen=seen, **named):
+            run = real(*words, **named)
+            return dataclasses.replace(run, outcome=Outcome.DIVERGED) if next(seen) < bad else run
+
+        monkeypatch.setattr(training, "encode", encode)
+        few = LearnParams(**{**SMALL.__dict__, "pictures": 4})
+        out = tmp_path / f"{bad}.npz"
+        result = learn(few, [picture], out)
+        assert (result.outcome, result.diverged, result.pictures) == (outcome, bad, 4)
+        assert out.exists() == (outcome is LearnOutcome.COMPLETED) == (result.dictionary is not None)
+    assert [file.name for file in tmp_path.iterdir()] == ["2.npz"]
+
+
+def test_a_name_that_no_design_could_use_is_refused_before_learning(tmp_path, picture):
+    for name in ("b", "b.npy", ".npz"):
+        with pytest.raises(InputError, match=r"does not end in .npz, so that no design could name it; use --out"):
+            learn(SMALL, [picture], tmp_path / name)
+    with pytest.raises(InputError, match="is a folder"):
+        (tmp_path / "d.npz").mkdir()
+        learn(SMALL, [picture], tmp_path / "d.npz", force=True)
+
+
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path, picture):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f".d.npz.{dead.pid}.part", f".d.npz.checkpoint.npz.{dead.pid}.part"):
+        (tmp_path / name).write_bytes(b"half")
+    learn(SMALL, [picture], tmp_path / "d.npz")
+    assert [file.name for file in tmp_path.iterdir()] == ["d.npz"]
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, picture):
     def strike(_):
         raise Interrupted
@@ -155,8 +198,13 @@ def test_unusable_pictures_are_named(tmp_path, picture):
     ({"scales": ()}, "--scales must be whole numbers from 1 on, not ()"),
     ({"scales": (0,)}, "--scales must be whole numbers from 1 on, not (0,)"),
     ({"seed": -1}, "--seed must be 0 or more, not -1"),
-    ({"eta": 2}, "dynamics.eta must be above 0 and at most 1, not 2"),
-    ({"patch": 7}, "network.patch 7 and network.stride 2 differ by an odd number"),
+    ({"eta": 2}, "--eta must be above 0 and at most 1, not 2"),
+    ({"steps": 0}, "--steps must be at least 1, not 0"),
+    ({"threshold": 0}, "--threshold must be"),
+    ({"residual_cutoff": -1}, "--residual-cutoff must be"),
+    ({"kernels": 0}, "--kernels (-k) must be at least 1, not 0"),
+    ({"patch": 7}, "--patch (-p) 7 and --stride (-s) 2 differ by an odd number"),
+    ({"crop_size": 33}, "--stride (-s) 2 does not divide --crop-size 33; use a --crop-size of 32 or 34"),
 ])
 def test_bad_settings_are_refused(change, message):
     with pytest.raises(InputError, match=re.escape(message)):

@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 
 from striate.golden.errors import InputError
 from striate.golden.images import load_image
+from striate.hw.verify import Verdict
 from striate.reports import figures, tables
 from striate.reports.demo import complete
 from striate.reports.html import write_report
 from striate.reports.record import assemble, phase_cycles, run_golden, run_machine, versions
-from striate.reports.rundir import frames_of, load, plain, writing
+from striate.reports.rundir import FILES, frames_of, load, plain, refuse_existing, writing
 from striate.sim.design import Design
 from striate.sim.machine import simulate
 from striate.sim.run import StepView
+from striate.sim.timing import Phase
 
 DESIGN = Design(image=(32, 32), tiles=(2, 2), steps=12)
 
@@ -113,6 +115,7 @@ def test_the_page_is_self_contained(folders: dict[str, Path], name: str) -> None
 def test_the_page_says_what_it_must(folders: dict[str, Path]) -> None:
     text = (folders["demo"] / "report.html").read_text()
     assert "RTL equals the model." in text and "0 of 12,345 words differ" in text
+    assert "Compared on 32x32: parts of the photograph, not all of its 32&times;32 pixels." in text
     for word in ("modelled", "target", "Effective cutoff", "not proven", "Horowitz", "s18.14", "Joulescope"):
         assert word in text, word
     golden = (folders["golden"] / "report.html").read_text()
@@ -127,6 +130,10 @@ def test_a_broken_rtl_is_shown(folders: dict[str, Path], tmp_path: Path) -> None
     (tmp_path / "run.json").write_text(json.dumps(info))
     text = write_report(tmp_path).read_text()
     assert "RTL does not equal the model." in text and "step 3, tile 1: R" in text
+    info["verification"][0] |= {"cycles_rtl": 0, "cycles_model": 0}
+    (tmp_path / "run.json").write_text(json.dumps(info))
+    text = write_report(tmp_path).read_text()
+    assert "no frame was finished." in text and text.count(f"<td>{tables.DASH}</td><td>{tables.DASH}</td>") >= 1
 
 
 def test_the_same_run_gives_the_same_page(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -149,6 +156,62 @@ def test_a_run_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         (aside / "half").write_text("")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_beside_other_files_is_not_replaced(folders: dict[str, Path], tmp_path: Path) -> None:
+    for folder in folders.values():
+        assert {path.name for path in folder.iterdir()} <= FILES
+        refuse_existing(folder, True)
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in ("run.json", ".run.json.7.part", "report.html"):
+        (out / name).write_text("")
+    refuse_existing(out, True)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds notes.txt, which no run wrote"), writing(out, True):
+        pass
+    assert (out / "notes.txt").read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_damaged_array_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    for path in folders["machine"].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name in ("encoding.npz", "trace.npz"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[:60] + b"rot" * 40 + whole[180:])
+        with pytest.raises(InputError, match=rf"{name} is not a readable .npz archive \(it is damaged\)"):
+            load(tmp_path)
+        (tmp_path / name).write_bytes(whole)
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write"):
+        write_report(folders["machine"], tmp_path)
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
+
+
+def test_an_overflow_is_the_outcomes_remedy(image: figures.Array) -> None:
+    info = run_machine(image, DESIGN.replace(residual_accumulator=12), frames=False)[0]
+    assert info["overflow"] and "R left its word of 12 bits" in info["remedy"]
+    assert "Nothing to do" not in info["remedy"] and "machine.residual_accumulator = 20" in info["remedy"]
+    assert dict(tables.encode_lines(info, 80.0))["outcome"].endswith("= 20.")
+
+
+def test_unknown_boards_are_refused(image: figures.Array) -> None:
+    with pytest.raises(InputError, match="target.board must be one of ulx3s-85f, .*, not 'foo'"):
+        run_machine(image, DESIGN.replace(board="foo"), frames=False)
+
+
+def test_every_phase_has_its_colour() -> None:
+    assert len(set(figures.COLOURS)) == len(figures.COLOURS) >= len(Phase)
+
+
+def test_what_was_not_reached_is_a_dash() -> None:
+    broken = Verdict(False, 1, mismatches=1).as_dict()
+    lines = dict(tables.verify_lines(broken))
+    assert lines["cycles"] == lines["events"] == tables.DASH and lines["designs, steps"] == f"1, {tables.DASH}"
+    lines = dict(tables.verify_lines(Verdict(True, 1, 5, 100, 0, 12, 12).as_dict()))
+    assert lines["cycles"] == "12 RTL, 12 model" and lines["events"] == "0 code, 0 residual, 0 link"
 
 
 def test_saved_numbers_come_back(folders: dict[str, Path], image: figures.Array) -> None:

@@ -474,8 +474,10 @@ def test_warnings() -> None:
     ]
     assert any("no residual drives anything" in line for line in Design(residual_cutoff=2.0).warnings())
     assert Design().warnings(weights) == [
-        "machine.residual_accumulator 18 is not proven: 22 bits hold every value; "
-        "the overflow flag tells whether a run left it"
+        (
+            "machine.residual_accumulator 18 is not proven: 22 bits hold every value; "
+            "the overflow flag tells whether a run left it"
+        )
     ]
     assert any("drive_accumulator 9 is not proven" in line for line in Design(drive_accumulator=9).warnings(weights))
     proven = Design(residual_accumulator=0)
