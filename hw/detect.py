@@ -12,8 +12,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
+from .serialiser import Serialiser
 from .shapes import fit, lane, round_shift
-from .update import Serialiser
 
 
 class PixelEventLayout(data.StructLayout):
@@ -141,7 +141,7 @@ class Detect(wiring.Component):
             r2 = stage(lane(picked, n, wr), f"r2_{n}")
             r3 = stage(round_shift(r2, shift, plan.residual.rounding), f"r3_{n}")
             x = Signal(bits(t.sent_words_per_row * lanes), name=f"x_{n}")
-            m.d.comb += x.eq((w3 << (lanes - 1).bit_length()) + n if lanes & (lanes - 1) == 0 else w3 * lanes + n)
+            m.d.comb += x.eq((w3 << (lanes - 1).bit_length()) + n)
             clipped = Signal(signed(br), name=f"clipped_{n}")
             m.d.comb += clipped.eq(fit(r3, plan.residual))
             small = (clipped < plan.cutoff_q) & (clipped > -plan.cutoff_q)
