@@ -14,7 +14,7 @@ import pytest
 import striate
 
 ROOT = Path(striate.__file__).resolve().parent
-FLOORS = ("golden", "sim", "hw", "explore", "reports")
+FLOORS = ("golden", "sim", "hw", "explore", "reports", "verbs")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -54,6 +54,8 @@ def test_floors_import_only_from_below(source: Path) -> None:
         assert not what.startswith("striate"), (
             f"{source}:{line} imports {what}: write it relative (..{what.partition('.')[2]})"
         )
+        if what == "__version__" and source.parts[0] == "verbs":
+            continue
         height = floor_of(what)
         assert height is not None, f"{source}:{line} imports {what}, which is on no floor"
         assert height <= own, f"{source}:{line} imports {what}: {source.parts[0]} is below {what.split('.')[0]}"

@@ -1,0 +1,96 @@
+"""``striate encode``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..golden.errors import InputError
+from .common import (
+    Crop,
+    DesignFile,
+    Force,
+    Job,
+    Json,
+    On,
+    ScheduleOption,
+    Settings,
+    Steps,
+    parse_crop,
+    picture_path,
+    read_design,
+    say,
+    the_command,
+)
+
+
+def encode(
+    picture: Annotated[
+        str, typer.Argument(metavar="PICTURE", help="An image, a .npy file, or a bundled photograph's name.")
+    ],
+    on: Annotated[
+        On, typer.Option("--on", help="Where to encode: golden or machine; crossbar is not there yet.")
+    ] = On.GOLDEN,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Keep code, figures and report in this folder.")
+    ] = None,
+    design_file: DesignFile = None,
+    settings: Settings = None,
+    schedule: ScheduleOption = None,
+    steps: Steps = None,
+    crop: Crop = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Sparse-code a picture: code, reconstruction, residual, figures, numbers. Nothing here is random: there is no
+    --seed.
+
+    Example: striate encode camera --crop 70,170 --on machine --schedule delta --out run
+    """
+    job = Job(as_json)
+    if on is On.CROSSBAR:
+        raise InputError("--on crossbar is not there yet; use golden or machine")
+    design = read_design(design_file, settings, schedule, steps)
+    from ..golden.images import load_image
+    from ..reports import record
+    from ..reports.rundir import refuse_existing, writing
+    from ..reports.tables import encode_lines
+
+    if on is On.MACHINE:
+        design.check_machine()
+        record.check_board(design.target.board)
+    if out is not None:
+        refuse_existing(out, force)
+    n, at = design.network, parse_crop(crop)
+    image = load_image(picture, crop=at, size=n.image, channels=n.channels, preprocess=design.input.preprocess)
+    total = design.dynamics.steps
+    with job.progress(f"encoding on {on}") as tell:
+
+        def tick(step: int) -> None:
+            tell(f"encoding on {on}, step {step}", step / total)
+
+        if on is On.GOLDEN:
+            info, arrays, trace, _ = record.run_golden(image, design, frames=out is not None, tick=tick)
+        else:
+            info, arrays, trace, _ = record.run_machine(
+                image, design, frames=out is not None, tick=None if out is None else tick
+            )
+    info |= {"picture": picture_path(picture), "crop": at, "versions": record.versions(), "command": the_command()}
+    if out is not None:
+        from ..reports.demo import complete
+
+        if design.input.preprocess != "none" and not picture.lower().endswith(".npy"):
+            import numpy as np
+
+            photograph = load_image(picture, crop=at, size=n.image, channels=n.channels, preprocess="none")
+            trace["photograph"] = np.clip(np.rint(255 * photograph), 0, 255).astype(np.uint8)
+        info["out"] = str(out.absolute())
+        with writing(out, force) as aside:
+            info = complete(aside, job.complete(info, info["design"]), design, arrays, trace)
+    rows = encode_lines(info, design.target.clock_mhz)
+    if out is not None:
+        rows.append(("report", str(out / "report.html")))
+    job.done(info, info["design"], rows)
+    if info["outcome"] == "diverged":
+        say(f"the run diverged after {info['steps']} steps: {info['remedy']}")
+        raise typer.Exit(1)
