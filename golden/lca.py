@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,13 @@ import numpy.typing as npt
 from .conv import Array, Border, StridedConv
 from .dictionary import Dictionary
 from .errors import InputError
-from .metrics import energy, percent_error
+from .fast import FastNetwork
+from .metrics import percent_error
+from .network import Network, ReferenceNetwork
 from .threshold import Transfer, transfer
 
 Schedule = tuple[tuple[int, float], ...]
+Engine = Literal["fast", "reference"]
 
 # A run is converged when, over each of its last CONVERGED_STEPS updates, the slope du/dt = (u_n - u_(n-1))/eta was at
 # most CONVERGED_SLOPE of u itself (L2 norms): what is left to come is then of that order.
@@ -125,8 +128,9 @@ def exponential_eta(dt: float, tau: float) -> float:
 
 @dataclass(frozen=True)
 class Step:
-    """The network after ``step`` updates, as handed to a trace callback. The arrays must not be changed.
+    """The network after ``step`` updates, as handed to a trace callback.
 
+    The arrays must not be changed and hold only during the call (the next steps may overwrite them): copy what is kept.
     ``energy`` is in squared image values; ``active`` counts codes that are not 0; ``changed`` counts codes that differ
     from the step before (from silence at step 0); ``residual`` is untruncated and, with the extended border, extended.
     """
@@ -170,7 +174,8 @@ class Encoding:
 
 
 def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | None = None, *,
-           membrane: Array | None = None, trace: bool | Callable[[Step], None] = False) -> Encoding:
+           membrane: Array | None = None, trace: bool | Callable[[Step], None] = False,
+           engine: Engine = "fast") -> Encoding:
     """Sparse-code an image: N updates of the module's equations, starting from rest or from a given membrane.
 
     Args:
@@ -179,6 +184,9 @@ def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | Non
         params: the dynamics; the defaults when None.
         membrane: u_0, ``(K, H/s, W/s)``, for a warm start; zeros when None.
         trace: True to keep the numbers of every step; or a function called with every `Step` (they are kept as well).
+        engine: "fast", compiled loops (`fast`), or "reference", the equations as array operations (`network`). Both
+            are float64 and cover every setting; they differ by the order of summation. A hard threshold turns a
+            difference in the last bit into another code sooner or later, of the same quality.
 
     Returns:
         An `Encoding`. Divergence is an outcome, not an error: the run counts as diverged when a value stops being
@@ -186,30 +194,36 @@ def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | Non
         ends with more energy than both the silent and the starting code have, beyond what the cutoff can hide.
 
     Raises:
-        InputError: shapes that do not fit, or values that are not finite.
+        InputError: shapes that do not fit, values that are not finite, or an unknown engine.
     """
     params = params or LcaParams()
+    check_engine(engine)
     x = _checked_image(image, dictionary)
     conv = StridedConv(dictionary.atoms, dictionary.stride, (x.shape[1], x.shape[2]), params.border)
-    u = _checked_membrane(membrane, conv)
+    network, margin = _network(x, dictionary, conv, params, engine)
+    network.start(_checked_membrane(membrane, conv))
     errors: list[float] = []
     energies: list[float] = []
     active: list[int] = []
     changed: list[int] = []
-    frame = _Frame(x, conv)
 
-    y = params.activate(u)
-    r = frame.residual(y)
-    start = energy(r, y, params.threshold, params.transfer)
+    def inside() -> Array:
+        r = network.residual
+        return r[:, margin:r.shape[1] - margin, margin:r.shape[2] - margin]
+
+    def energy() -> float:
+        return 0.5 * float(np.vdot(network.residual, network.residual)) + network.cost()
+
+    start = energy()
     silent = 0.5 * float(np.vdot(x, x))
-    limit = EXPLODED**2 * max(float(np.vdot(x, x)), float(np.vdot(r, r)), params.residual_cutoff**2)
-    before = np.zeros_like(y)
+    limit = EXPLODED**2 * max(2.0 * silent, float(np.vdot(network.residual, network.residual)),
+                              params.residual_cutoff**2)
     slopes: list[float] = []
     done, exploded = 0, False
     while True:
         if trace:
-            step = Step(done, percent_error(x, frame.crop(r)), energy(r, y, params.threshold, params.transfer),
-                        int(np.count_nonzero(y)), int(np.count_nonzero(y != before)), u, y, r)
+            step = Step(done, percent_error(x, inside()), energy(), *network.counts(), network.membrane, network.code,
+                        network.residual)
             errors.append(step.percent_error)
             energies.append(step.energy)
             active.append(step.active)
@@ -218,47 +232,44 @@ def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | Non
                 trace(step)
         if done == params.steps:
             break
-        eta = params.eta_at(done)
         with np.errstate(over="ignore", invalid="ignore"):
-            drive = conv.analysis(np.where(np.abs(r) >= params.residual_cutoff, r, 0.0))
-            slope = drive + y - u
-            next_u = u + eta * slope
-            next_y = params.activate(next_u)
-            next_r = frame.residual(next_y)
-            size = float(np.vdot(next_u, next_u))
-            if not (np.isfinite(size) and float(np.vdot(next_r, next_r)) <= limit):
-                exploded = True
-                break
-            slopes.append(math.sqrt(float(np.vdot(slope, slope)) / size) if size else 0.0)
-        before, u, y, r = y, next_u, next_y, next_r
+            size, slope, residual = network.propose(params.eta_at(done))
+        if not (np.isfinite(size) and residual <= limit):
+            exploded = True
+            break
+        network.accept()
+        slopes.append(math.sqrt(slope / size) if size else 0.0)
         done += 1
 
-    hidden = 0.5 * params.residual_cutoff**2 * r.size
-    final = energy(r, y, params.threshold, params.transfer)
-    if exploded or final > max(start, silent) * (1 + 1e-9) + hidden:
+    hidden = 0.5 * params.residual_cutoff**2 * network.residual.size
+    if exploded or energy() > max(start, silent) * (1 + 1e-9) + hidden:
         outcome = Outcome.DIVERGED
     elif len(slopes) >= CONVERGED_STEPS and max(slopes[-CONVERGED_STEPS:]) <= CONVERGED_SLOPE:
         outcome = Outcome.CONVERGED
     else:
         outcome = Outcome.MAX_STEPS
     kept = Trace(np.array(errors), np.array(energies), np.array(active, np.int64), np.array(changed, np.int64))
-    return Encoding(y, u, frame.crop(r).copy(), outcome, done, slopes[-1] if slopes else 0.0, kept if trace else None)
+    code, u, r = (np.array(a, order="C") for a in (network.code, network.membrane, inside()))
+    return Encoding(code, u, r, outcome, done, slopes[-1] if slopes else 0.0, kept if trace else None)
 
 
-class _Frame:
-    """The input on the frame the residual lives on: the image, or the image in zeros when the border is extended."""
+def check_engine(engine: str) -> None:
+    """Refuse a name that is no engine of `encode` with an InputError."""
+    if engine not in get_args(Engine):
+        raise InputError(f"the engine must be one of {', '.join(get_args(Engine))}, not '{engine}'")
 
-    def __init__(self, image: Array, conv: StridedConv) -> None:
-        self._conv = conv
-        self._margin = (conv.residual_shape[1] - image.shape[1]) // 2
-        self._input = np.pad(image, ((0, 0), (self._margin,) * 2, (self._margin,) * 2))
 
-    def residual(self, code: Array) -> Array:
-        return self._input - self._conv.synthesis(code)
-
-    def crop(self, residual: Array) -> Array:
-        m = self._margin
-        return residual[:, m:residual.shape[1] - m, m:residual.shape[2] - m]
+def _network(x: Array, dictionary: Dictionary, conv: StridedConv, params: LcaParams,
+             engine: Engine) -> tuple[Network, int]:
+    """The network at rest, and the pixels its frame reaches beyond the image."""
+    margin = (conv.residual_shape[1] - x.shape[1]) // 2
+    frame = np.pad(x, ((0, 0), (margin,) * 2, (margin,) * 2))
+    if engine == "reference":
+        return ReferenceNetwork(frame, conv, threshold=params.threshold, kind=params.transfer,
+                                two_sided=params.two_sided, inclusive=params.inclusive,
+                                cutoff=params.residual_cutoff), margin
+    return FastNetwork(frame, conv, dictionary.atoms, threshold=params.threshold, kind=params.transfer,
+                       two_sided=params.two_sided, inclusive=params.inclusive, cutoff=params.residual_cutoff), margin
 
 
 def _checked_image(image: npt.ArrayLike, dictionary: Dictionary) -> Array:

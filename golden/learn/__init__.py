@@ -30,6 +30,8 @@ option                field              meaning
 --force               force of `learn`   overwrite DICT.npz, drop a checkpoint of other settings
 ====================  =================  ====================================================================
 
+``engine`` has no option: the command line learns with the fast engine of `lca.encode`.
+
 A run in which more than half of the pictures diverged ends as diverged and writes no dictionary.
 
 ``progress`` is called with a `Progress` after every picture; Ctrl-C may strike at any time, the same call continues.

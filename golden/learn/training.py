@@ -16,7 +16,7 @@ from ..dictionary import Dictionary
 from ..errors import InputError
 from ..gabor import gabor_like
 from ..geometry import Geometry
-from ..lca import LcaParams, Outcome, encode
+from ..lca import Engine, LcaParams, Outcome, check_engine, encode
 from ..metrics import percent_error, percent_inactive
 from ..preprocess import Preprocess
 from .hebbian import hebbian_update, kernel_change
@@ -76,6 +76,7 @@ class LearnParams:
         warm: start each picture from the last one's membrane (the paper, on video; the first from random values below
             the threshold) instead of from rest.
         seed: of the starting kernels and of the crops.
+        engine: of `lca.encode`. Codes that differ in the last bit lead to other kernels of the same quality.
 
     Raises:
         InputError: a value outside its range.
@@ -97,8 +98,10 @@ class LearnParams:
     residual_cutoff: float = 0.005
     warm: bool = False
     seed: int = 0
+    engine: Engine = "fast"
 
     def __post_init__(self) -> None:
+        check_engine(self.engine)
         with _by_option():
             _ = self.geometry, self.dynamics  # refuses what they refuse
         if self.pictures < 1:
@@ -301,7 +304,8 @@ class _State:
     def show(self, image: Array, params: LearnParams) -> bool:
         """Code one picture and learn from it; False when its code diverged."""
         dictionary = Dictionary(self.atoms, params.stride)
-        run = encode(image, dictionary, params.dynamics, membrane=self.membrane if params.warm else None)
+        warm = self.membrane if params.warm else None
+        run = encode(image, dictionary, params.dynamics, membrane=warm, engine=params.engine)
         change = 0.0
         learned = run.outcome is not Outcome.DIVERGED
         if learned:

@@ -102,6 +102,13 @@ def test_learning_improves_the_code(tmp_path, picture):
     assert result.settled == (result.change < 0.01)
 
 
+def test_both_engines_learn_the_same_at_first(tmp_path, picture):
+    """Until a last-bit difference has grown through the hard threshold."""
+    atoms = [learn(LearnParams(**{**SMALL.__dict__, "engine": engine}), [picture], tmp_path / f"{engine}.npz")
+             for engine in ("fast", "reference")]
+    np.testing.assert_allclose(atoms[0].dictionary.atoms, atoms[1].dictionary.atoms, atol=1e-9)
+
+
 def test_too_few_pictures_never_count_as_settled(tmp_path, picture):
     still = LearnParams(**{**SMALL.__dict__, "rate": 1e-12})
     result = learn(still, [picture], tmp_path / "d.npz")
@@ -197,6 +204,7 @@ def test_unusable_pictures_are_named(tmp_path, picture):
     ({"decay": 2}, "--decay must be above 0 and at most 1 (no decay), not 2"),
     ({"scales": ()}, "--scales must be whole numbers from 1 on, not ()"),
     ({"scales": (0,)}, "--scales must be whole numbers from 1 on, not (0,)"),
+    ({"engine": "gpu"}, "the engine must be one of fast, reference, not 'gpu'"),
     ({"seed": -1}, "--seed must be 0 or more, not -1"),
     ({"eta": 2}, "--eta must be above 0 and at most 1, not 2"),
     ({"steps": 0}, "--steps must be at least 1, not 0"),
