@@ -1,0 +1,1 @@
+"""How many bits are enough: proved and measured ranges, calibration on pictures, automatic formats."""
