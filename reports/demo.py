@@ -8,7 +8,9 @@ import numpy as np
 
 from ..golden.images import load_image, photograph_path
 from ..sim.design import Design
+from ..sim.trace.recorder import Trace
 from . import record, rundir
+from .traces import write_traces
 
 PHOTOGRAPH, CROP, CROP_RTL = "camera", (70, 170), (104, 212)
 """Bundled photograph (no dictionary was learned on it), first pixel of its part, and of the part for the RTL."""
@@ -86,11 +88,20 @@ def complete(
     arrays: rundir.Arrays,
     trace: rundir.Arrays,
     golden: rundir.Arrays | None = None,
+    traced: Trace | None = None,
 ) -> dict[str, Any]:
-    """Write the files of a run into a folder, its figures and its page too; the object as run.json has it."""
-    from .html import write_figures, write_report
+    """Write the files of a run into a folder, its figures and its page too; the object as run.json has it.
 
+    Args:
+        traced: write machine.vcd and timeline.json of it, and say so under ``traces``.
+    """
+    from .drawn import draw, write_figures
+    from .html import write_report
+
+    if traced is not None:
+        info["traces"] = write_traces(folder, traced, design.target.clock_mhz)
     rundir.save(folder, info, design, arrays, trace, golden)
-    write_figures(folder, rundir.load(folder))
-    write_report(folder)
+    drawn = draw(rundir.load(folder))
+    write_report(folder, drawn=drawn)
+    write_figures(folder, drawn)
     return info

@@ -16,18 +16,22 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from ..golden.archive import replacing
-from ..sim.tiling import DIRECTIONS, Tiling
+from ..sim.timing import Phase
 
 Array = npt.NDArray[np.float64]
 INK = "#0a0b0c"
 GRID = "#8a8f9855"
 COLOURS = ("#3f7fbf", "#d9772f", "#3d9b78", "#b5525c", "#8468b8", "#b8952e", "#4aa3b5", "#8a8f98", "#d486b4")
+PHASE_COLOURS = ("#c9ccd1", "#4aa3b5", "#3d9b78", "#7d6a4f", "#3f7fbf", "#b5525c", "#b8952e", "#d9772f", "#8468b8",
+                 "#e3b9bc")  # fmt: skip
+"""Of each phase in the order of `Phase`, and of the clocks in which a tile waited inside one."""
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -223,76 +227,85 @@ def float_against_fixed(
     return figure
 
 
-def tile_graph(picture: Array, tiling: Tiling, traffic: npt.NDArray[np.int64], busy: Array) -> Figure:
-    """The mesh over the picture: arrows as wide as the events over each link, discs as large as the tile's busy share.
-
-    Args:
-        picture: (C, H, W). traffic: (T, 8) events by link. busy: (T,) share of the frame in gather and update.
-    """
-    geometry = tiling.geometry
-    height, width = geometry.image
-    (th, tw), s = tiling.block, geometry.stride
-    side = s * min(th, tw)
-    most = max(1, int(traffic.max(initial=1)))
-    limit = float(np.abs(picture).max())
-    with rc_context(STYLE):
-        figure = Figure((4.6, 4.6 * height / width))
-        axes = figure.subplots()
-        axes.imshow(picture_rgb(picture, limit), interpolation="none", alpha=0.42, extent=(0, width, height, 0))
-        centres = [(s * tw * (c + 0.5), s * th * (r + 0.5)) for r, c in map(tiling.place, range(tiling.count))]
-        for tile in range(tiling.count):
-            row, column = tiling.place(tile)
-            axes.add_patch(
-                Rectangle((column * tw * s, row * th * s), tw * s, th * s, fill=False, ec=INK, lw=0.5, ls=":")
-            )
-            for link, (di, dj) in enumerate(DIRECTIONS):
-                other = tiling.neighbour(tile, link)
-                if other < 0 or not traffic[tile, link]:
-                    continue
-                share = traffic[tile, link] / most
-                long = float(np.hypot(di, dj))
-                across = np.array([-di, dj]) / long * side * 0.035  # keeps the two directions of a link apart
-                start, end = (np.array(centres[n]) + across for n in (tile, other))
-                axes.add_patch(
-                    FancyArrowPatch(
-                        tuple(start),
-                        tuple(end),
-                        arrowstyle="-|>",
-                        mutation_scale=4 + 7 * share,
-                        shrinkA=9,
-                        shrinkB=9,
-                        lw=0.4 + 4.0 * share,
-                        color=COLOURS[1] if di == 0 or dj == 0 else COLOURS[5],
-                        alpha=0.85,
-                        zorder=2,
-                    )
-                )
-        for tile, (x, y) in enumerate(centres):
-            axes.add_patch(Circle((x, y), side * (0.07 + 0.09 * float(busy[tile])), color=COLOURS[0], zorder=3))
-            axes.text(x, y, str(tile), ha="center", va="center", color="white", fontsize=8, zorder=4)
-        axes.set(xlim=(-1, width + 1), ylim=(height + 1, -1))
-        _bare(axes)
-    return figure
-
-
 def phase_cycles(cycles: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
-    """Where each tile's clocks go: (T, phases) cycles as stacked bars; phases that never happened are left out."""
+    """Where each tile's clocks go: (T, phases) cycles as stacked bars; phases that never happened are left out.
+
+    ``cycles`` may have one column more than there are phases: what was waited.
+    """
     tiles = np.arange(len(cycles))
     with rc_context(STYLE):
-        figure = Figure((5.2, 0.9 + 0.27 * len(cycles)))
+        figure = Figure((5.2, 0.9 + _rows_height(len(cycles))))
         axes = figure.subplots()
         left = np.zeros(len(cycles))
         for n, name in enumerate(names):
             if cycles[:, n].any():
-                axes.barh(
-                    tiles, cycles[:, n] / 1e3, left=left / 1e3, color=COLOURS[n % len(COLOURS)], label=name, height=0.72
-                )
-                left += cycles[:, n]
-        axes.set(xlabel="thousand cycles of a frame", ylabel="tile", yticks=tiles)
+                right = left + cycles[:, n] / 1e3
+                _bars(axes, tiles, left, right, PHASE_COLOURS[n], name)
+                left = right
+        axes.set(xlabel="thousand cycles of a frame", ylabel="tile", yticks=_some(tiles), ylim=(-0.6, len(tiles) - 0.4))
+        axes.set_xlim(0, 1.02 * max(1e-3, left.max(initial=0)))
         axes.grid(False, axis="y")
         axes.invert_yaxis()
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=1)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, handlelength=1)
     return figure
+
+
+def timeline(
+    spans: npt.NDArray[np.int64], windows: Sequence[tuple[str, int, int]], tiles: Sequence[int], names: Sequence[str]
+) -> Figure:
+    """What the tiles do clock by clock, one panel a window.
+
+    Args:
+        spans: (n, 5) rows (tile, step, phase, first cycle, first cycle after). windows: (title, first cycle, first
+            cycle after). tiles: those shown, from top to bottom. names: of the phases.
+    """
+    height = 0.55 + _rows_height(len(tiles))
+    with rc_context(STYLE):
+        figure = Figure((9.6, 0.5 + height * len(windows)))
+        grid = figure.subplots(len(windows), 1, squeeze=False)[:, 0]
+        place = np.full(max(tiles) + 1, -1)
+        place[list(tiles)] = np.arange(len(tiles))
+        drawn: dict[str, PolyCollection] = {}
+        for axes, (title, first, after) in zip(grid, windows, strict=True):
+            inside = spans[(spans[:, 3] < after) & (spans[:, 4] > first) & np.isin(spans[:, 0], tiles)]
+            for phase in np.unique(inside[:, 2]).tolist():
+                rows = inside[inside[:, 2] == phase]
+                begin, end = np.maximum(rows[:, 3], first), np.minimum(rows[:, 4], after)
+                drawn[names[phase]] = _bars(axes, place[rows[:, 0]], begin, end, PHASE_COLOURS[phase], names[phase])
+            starts = spans[(spans[:, 0] == tiles[0]) & (spans[:, 2] == Phase.GATHER)]
+            for _, step, _, cycle, _ in starts[(starts[:, 3] >= first) & (starts[:, 3] < after)].tolist():
+                axes.axvline(cycle, color=INK, lw=0.5, ls=":")
+                axes.annotate(f"step {step + 1}", (cycle, 1.0), xycoords=axes.get_xaxis_transform(), fontsize=7.5,
+                              xytext=(2, 2), textcoords="offset points")  # fmt: skip
+            axes.set(xlim=(first, after), ylim=(len(tiles) - 0.4, -0.6), ylabel="tile")
+            axes.set_yticks(_some(np.arange(len(tiles))), [str(tiles[n]) for n in _some(np.arange(len(tiles)))])
+            axes.set_title(title, fontsize=9, loc="right", pad=12)
+            axes.grid(False, axis="y")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        grid[-1].set_xlabel("cycle of the frame")
+        figure.legend(list(drawn.values()), list(drawn), loc="outside upper center", ncols=8, handlelength=1)
+    return figure
+
+
+def _bars(axes: Axes, rows: Any, left: Any, right: Any, colour: str, label: str) -> PolyCollection:
+    """Bars from ``left`` to ``right`` in their rows, all in one thing to draw."""
+    low, high = np.asarray(rows) - 0.37, np.asarray(rows) + 0.37
+    corners = np.stack(
+        [np.stack(xy, axis=-1) for xy in ((left, low), (right, low), (right, high), (left, high))], axis=1
+    )
+    bars = PolyCollection(list(corners), facecolors=colour, edgecolors="none", label=label)
+    axes.add_collection(bars, autolim=False)
+    return bars
+
+
+def _rows_height(count: int) -> float:
+    """Inches for a row a tile: thinner where there are many."""
+    return 0.27 * count if count <= 16 else max(4.3, min(9.0, 0.09 * count))
+
+
+def _some(rows: npt.NDArray[np.int64]) -> list[int]:
+    """Every row, or every so manieth, to be labelled."""
+    return [int(n) for n in rows[:: 1 + (len(rows) - 1) // 32]]
 
 
 def energy(costs: Sequence[Mapping[str, Any]]) -> Figure:

@@ -5,28 +5,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from ..golden.archive import replacing
 from ..golden.errors import InputError
 from ..sim.tech import CONTEXT
-from ..sim.tiling import Tiling
-from ..sim.timing import Phase
 from . import figures, tables
+from .drawn import Drawn, clocks_spent, draw
+from .ranges import RANGE_COLUMNS, range_rows
 from .rundir import RunRecord, load, plain
 
-# A tile in SCATTER also waits there for what its neighbours send.
-_PHASES = tuple("scatter and wait for neighbours" if phase is Phase.SCATTER else phase.name.lower() for phase in Phase)
 
-
-def write_report(folder: Path, out: Path | None = None, command: str = "") -> Path:
+def write_report(folder: Path, out: Path | None = None, command: str = "", drawn: Drawn | None = None) -> Path:
     """Write ``report.html`` of a run directory, into it unless ``out`` names another file; aside and renamed.
 
+    Args:
+        drawn: the run's figures; None: drawn anew.
+
     Raises:
-        InputError: a folder that holds no run, or a file that cannot be written.
+        InputError: a folder that holds no run or an incomplete one, or a file that cannot be written.
     """
     target = out if out is not None else folder / "report.html"
-    text = page(load(folder), command)
+    record = load(folder)
+    try:
+        text = page(record, command, target.absolute().parent == folder.absolute(), drawn)
+    except (KeyError, UndefinedError) as error:
+        raise InputError(f"the run in {folder} is incomplete ({error}); make the run again") from None
     try:
         with replacing(target) as aside:
             aside.write_text(text, encoding="utf-8")
@@ -35,18 +39,18 @@ def write_report(folder: Path, out: Path | None = None, command: str = "") -> Pa
     return target
 
 
-def write_figures(folder: Path, record: RunRecord) -> list[Path]:
-    """The figures of a run as PNG files in a folder."""
-    written = []
-    for name, figure in _figures(record).items():
-        written.append(folder / f"{name}.png")
-        figures.png(figure, written[-1])
-    return written
+def page(record: RunRecord, command: str = "", beside: bool = True, drawn: Drawn | None = None) -> str:
+    """The HTML of a run.
 
+    Args:
+        beside: it will lie in the run's folder, so that it may name the files there. drawn: the run's figures; None:
+            drawn anew.
 
-def page(record: RunRecord, command: str = "") -> str:
-    """The HTML of a run."""
-    info, design = record.info, record.design
+    A run.json may bring more tables: ``tables``, a list of objects with ``title``, ``columns``, ``rows`` (texts and
+    numbers) and, where wanted, ``tag`` (exact, modelled, measured, target) and ``note``.
+    """
+    info, design, trace = record.info, record.design, record.trace
+    drawn = draw(record) if drawn is None else drawn
     environment = Environment(
         loader=PackageLoader(__package__ or "striate.reports"),
         autoescape=True,
@@ -68,9 +72,15 @@ def page(record: RunRecord, command: str = "") -> str:
         "active": int(np.count_nonzero(record.encoding["code"])),
         "dictionary_name": Path(design.network.dictionary).name,
         "machine": info["on"] != "golden",
-        "svg": {name: figures.svg(figure, name.replace("_", "-")) for name, figure in _figures(record).items()},
+        "svg": {name: figures.svg(figure, name.replace("_", "-")) for name, figure in drawn.items()},
         "columns": list(columns),
         "comparison": tables.comparison(columns),
+        "balance": tables.balance(clocks_spent(trace)) if len(trace.get("phase_cycles", ())) else [],
+        "traces": info.get("traces") if beside else None,
+        "tables": info.get("tables", []),
+        "memories": tables.memory_rows(info["traffic"]) if "traffic" in info else [],
+        "range_columns": RANGE_COLUMNS,
+        "range_rows": range_rows(info["ranges"]) if info.get("ranges") else [],
         "verifications": info.get("verification", []),
         "verdict": tables.verdict(info.get("verification", [])),
         "context": CONTEXT,
@@ -81,53 +91,6 @@ def page(record: RunRecord, command: str = "") -> str:
         "dash": tables.DASH,
     }
     return environment.get_template("report.html.j2").render(context)
-
-
-def _reconstruction(record: RunRecord) -> figures.Array:
-    """Phi y over the image, in units of the image."""
-    return np.asarray(record.real("input") - record.real("residual"))
-
-
-def _figures(record: RunRecord) -> dict[str, Any]:
-    """Every figure that the run's data allows, by name."""
-    trace, design, info = record.trace, record.design, record.info
-    image, code = record.real("input"), record.real("code")
-    label = "float64" if info["on"] == "golden" else "fixed point"
-    curves = {label: (trace["percent_error"], trace["active"])}
-    photograph = trace["photograph"] / 255.0 if "photograph" in trace else None
-    drawn: dict[str, Any] = {
-        "pictures": figures.panel(photograph, image, _reconstruction(record), record.real("residual")),
-        "kernels": figures.kernels(record.real("dictionary"), np.count_nonzero(code, axis=(1, 2))),
-        "code": figures.code_map(code),
-    }
-    golden = record.golden
-    if golden is not None:
-        curves["float64"] = (golden["percent_error"], golden["active"])
-        drawn["float_against_fixed"] = figures.float_against_fixed(
-            golden["code"],
-            code,
-            golden["residual"],
-            record.real("residual"),
-            2.0 ** -float(record.encoding["frac_code"]),
-        )
-    drawn["convergence"] = figures.convergence(curves)
-    if "code_events" in trace and trace["code_events"].any():
-        series = {
-            "residual events": trace["residual_events"],
-            "code events": trace["code_events"],
-            "link events": trace["link_events"],
-        }
-        drawn["events"] = figures.events({name: counts for name, counts in series.items() if counts.any()})
-    if len(trace.get("phase_cycles", ())):
-        cycles = trace["phase_cycles"]
-        m = design.machine
-        tiling = Tiling(design.geometry, m.tiles, m.gather_lanes, m.scatter_lanes, m.detect_lanes)
-        work = cycles[:, [Phase.GATHER, Phase.UPDATE]].sum(axis=1) / max(1, cycles.sum(axis=1).max())
-        drawn["tiles"] = figures.tile_graph(image, tiling, trace["link_traffic"], work)
-        drawn["cycles"] = figures.phase_cycles(cycles, _PHASES)
-    if info.get("costs"):
-        drawn["energy"] = figures.energy(info["costs"])
-    return drawn
 
 
 def _slider(record: RunRecord) -> dict[str, Any] | None:

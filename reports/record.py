@@ -3,7 +3,9 @@
 import hashlib
 import importlib.metadata
 import platform
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..golden.dictionary import Dictionary
-from ..golden.errors import InputError
 from ..golden.lca import Encoding, LcaParams, Outcome, Step, encode
 from ..golden.learn import LearnParams, LearnResult
 from ..golden.metrics import percent_error, percent_inactive, psnr_db
@@ -19,14 +20,21 @@ from ..sim.cost import Cost, cost
 from ..sim.design import Design
 from ..sim.fixed import Range
 from ..sim.machine import load_dictionary, simulate
+from ..sim.mapping.resources import DEVICES, device_of, resources
+from ..sim.overlap import Overlap
 from ..sim.plan import Plan
-from ..sim.resources import DEVICES, resources
-from ..sim.run import Run, StepView
+from ..sim.precision.ranges import RangeWatch
+from ..sim.run import STEP_COUNTS, Run, StepView
 from ..sim.tech import TECHNOLOGIES
 from ..sim.tiling import Tiling
 from ..sim.timing import Phase
+from ..sim.trace.recorder import Recorder, Trace
+from ..sim.traffic import frame_traffic
 from .rundir import Arrays, frames_of
+from .traces import plan_of
 
+STEPS_KEPT = 12
+"""Steps whose code events are kept for the page when no trace was asked for."""
 Array = npt.NDArray[np.float64]
 Tick = Callable[[int], None]
 
@@ -73,8 +81,6 @@ def run_golden(
     image: Array, design: Design, *, frames: bool, tick: Tick | None = None
 ) -> tuple[dict[str, Any], Arrays, Arrays, Encoding]:
     """Encode on the golden model: (JSON keys, encoding arrays, trace arrays, encoding)."""
-    import time
-
     dictionary = load_dictionary(design)
     kept: dict[int, Array] = {}
     wanted = set(frames_of(image[0].size, design.dynamics.steps)) if frames else set()
@@ -143,11 +149,20 @@ def assemble(regions: npt.NDArray[np.int64], tiling: Tiling) -> npt.NDArray[np.i
 
 
 def run_machine(
-    image: Array, design: Design, *, frames: bool, tick: Tick | None = None
+    image: Array, design: Design, *, frames: bool, tick: Tick | None = None, recorder: Recorder | None = None
 ) -> tuple[dict[str, Any], Arrays, Arrays, Run]:
-    """Encode on the fixed-point machine: (JSON keys, encoding arrays, trace arrays, run)."""
+    """Encode on the fixed-point machine: (JSON keys, encoding arrays, trace arrays, run).
+
+    Args:
+        frames: keep pictures of some steps, and counts by tile. tick: called with every step.
+        recorder: watches the run too (`recorder_of`).
+    """
     check_board(design.target.board)
     dictionary = load_dictionary(design)
+    watch = None
+    if frames and design.machine.schedule == "delta":
+        plan = plan_of(design, dictionary)
+        watch, recorder = RangeWatch(plan), recorder or Recorder(plan, (0, STEPS_KEPT), pixels=False)
     kept: dict[int, Array] = {}
     wanted = set(frames_of(image[0].size, design.dynamics.steps)) if frames else set()
     tiling = Tiling(
@@ -161,10 +176,17 @@ def run_machine(
     def keep(view: StepView) -> None:
         if view.step + 1 in wanted:
             kept[view.step + 1] = (assemble(view.residual, tiling) * 2.0**-design.residual_frac).astype(np.float32)
+        if recorder is not None:
+            recorder.observe(view)
+        if watch is not None:
+            watch(view)
         if tick is not None:
             tick(view.step + 1)
 
-    run = simulate(image, design, dictionary=dictionary, observe=keep if frames or tick is not None else None)
+    run = simulate(image, design, dictionary=dictionary)
+    if design.machine.schedule == "delta" and (frames or tick is not None or recorder is not None):
+        # once more to be watched: the seconds are those of the run that nobody watched
+        run = replace(simulate(image, design, dictionary=dictionary, observe=keep), compute_seconds=run.compute_seconds)
     costs = machine_costs(run, design.target.clock_mhz)
     first = next(iter(costs.values())) if costs else None
     n = run.counts
@@ -193,8 +215,12 @@ def run_machine(
         "counts": n.as_dict(),
         "costs": [cost_json(c) for c in costs.values()],
         "words": words_json(run, design),
+        "ranges": watch.ranges(run, design, image, dictionary.atoms).as_list() if watch is not None else None,
+        "traffic": frame_traffic(run).as_dict(),
         "resources": resources_json(run.plan, design.target.board),
     }
+    if design.machine.schedule == "gram":
+        info["overlap"] = Overlap.of(run.dictionary, design.network.stride).as_dict()
     p = run.plan
     arrays: Arrays = {
         "input": run.input,
@@ -221,8 +247,10 @@ def run_machine(
         "residual_events": s.residual_events,
         "link_events": s.link_events,
         "macs": s.macs,
+        **{name: getattr(s, name) for name in STEP_COUNTS},
         "link_traffic": run.link_traffic,
         "phase_cycles": phase_cycles(run),
+        **(Trace.of(run, recorder).arrays() if run.cycles is not None and recorder is not None else {}),
         **_frames(kept, image),
     }
     return info, arrays, trace, run
@@ -249,8 +277,7 @@ def check_board(board: str) -> None:
     Raises:
         InputError: not in `DEVICES`.
     """
-    if board not in DEVICES:
-        raise InputError(f"target.board must be one of {', '.join(DEVICES)}, not {board!r}")
+    device_of(board)
 
 
 def phase_cycles(run: Run) -> npt.NDArray[np.int64]:
@@ -323,47 +350,35 @@ def words_json(run: Run, design: Design) -> list[dict[str, Any]]:
                 "at_limit": int(np.count_nonzero((values == fmt.high) | (fmt.signed & (values == fmt.low)))),
             }
         )
-    scale = 2.0**-design.residual_frac
-    low, high = int(run.residual.min()), int(run.residual.max())
-    rows.append(
-        {
-            "word": "R (exact residual)",
-            "format": f"s{p.residual_width}.{design.residual_frac}",
-            "width": p.residual_width,
-            "low": low * scale,
-            "high": high * scale,
-            "bits_used": 1 + max(high, -low - 1, 0).bit_length(),
-            "at_limit": 0,
-        }
-    )
-    rows.append(
-        {
-            "word": "r~ (residual as read)",
-            "format": str(p.residual),
-            "width": p.residual.width,
-            "low": None,
-            "high": None,
-            "bits_used": None,
-            "at_limit": None,
-        }
-    )
-    rows.append(
-        {
-            "word": "D (drive)",
-            "format": f"s{p.drive_width}.{design.drive_frac}",
-            "width": p.drive_width,
-            "low": None,
-            "high": None,
-            "bits_used": None,
-            "at_limit": None,
-        }
-    )
+    if design.machine.schedule != "gram":  # that form keeps neither R nor r~
+        scale = 2.0**-design.residual_frac
+        low, high = int(run.residual.min()), int(run.residual.max())
+        rows.append(
+            {
+                "word": "R (exact residual)",
+                "format": f"s{p.residual_width}.{design.residual_frac}",
+                "width": p.residual_width,
+                "low": low * scale,
+                "high": high * scale,
+                "bits_used": 1 + max(high, -low - 1, 0).bit_length(),
+                "at_limit": 0,
+            }
+        )
+        rows.append(_unseen("r~ (residual as read)", str(p.residual), p.residual.width))
+    rows.append(_unseen("D (drive)", f"s{p.drive_width}.{design.drive_frac}", p.drive_width))
     return rows
+
+
+def _unseen(word: str, text: str, width: int) -> dict[str, Any]:
+    """A word whose values the end of a run does not show."""
+    nothing = dict.fromkeys(("low", "high", "bits_used", "at_limit"))
+    return {"word": word, "format": text, "width": width, **nothing}
 
 
 def resources_json(plan: Plan, board: str) -> dict[str, Any]:
     """Memory blocks and multipliers, estimated, beside what the board has."""
-    found, device = resources(plan), DEVICES.get(board)
+    device = DEVICES.get(board)
+    found = resources(plan, device) if device else resources(plan)
     return {
         "blocks": found.blocks,
         "multipliers": found.multipliers,

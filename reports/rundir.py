@@ -20,9 +20,10 @@ from ..sim.design import Design
 Arrays = dict[str, npt.NDArray[Any]]
 ENCODING = ("input", "dictionary", "code", "membrane", "residual")
 FRACTIONS = tuple(f"frac_{name}" for name in ("input", "weight", "code", "membrane", "residual"))
-FIGURES = ("pictures", "kernels", "code", "float_against_fixed", "convergence", "events", "tiles", "cycles", "energy")
-FILES = frozenset({"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html"}
-                  | {f"{name}.png" for name in FIGURES})  # fmt: skip
+FIGURES = ("pictures", "kernels", "code", "float_against_fixed", "convergence", "events", "tiles", "cycles", "timeline",
+           "ranges", "energy")  # fmt: skip
+FILES = frozenset({"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html", "machine.vcd",
+                   "timeline.json", "video.npz", "video.png"} | {f"{name}.png" for name in FIGURES})  # fmt: skip
 """All that a run writes: a folder with anything else in it is never removed."""
 
 
@@ -119,6 +120,15 @@ def frames_of(pixels: int, steps: int) -> list[int]:
     return sorted({int(n) for n in np.rint(np.geomspace(1, steps, min(count, steps)))})
 
 
+_KEYS = {
+    "every run": "picture percent_error percent_inactive psnr_db outcome remedy steps code_sha256 compute_seconds "
+    "warnings versions design striate",
+    "a run on the machine": "schedule macs macs_dense cycles frames_per_second energy_pj overflow counts words "
+    "resources",
+}
+_TRACES = ("percent_error", "active")
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A run directory in memory: ``info`` is run.json; ``encoding``, ``trace`` and a demo's ``golden`` are arrays."""
@@ -163,13 +173,24 @@ def load(folder: Path) -> RunRecord:
         on = info["on"]
     except (ValueError, KeyError, TypeError, OSError):
         raise InputError(f"{folder / 'run.json'} is damaged; make the run again") from None
+    if on == "video":
+        raise InputError(f"{folder} holds a video, whose figure is video.png; a page is made of what `encode` writes")
+    wanted = " ".join(text for whose, text in _KEYS.items() if whose == "every run" or on != "golden").split()
+    missing = [key for key in wanted if key not in info]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{folder / 'run.json'} has no {missing[0]}{more}; make the run again")
     keys = ENCODING + (FRACTIONS if on != "golden" else ())
     golden = folder / "golden.npz"
+    trace = load_npz(folder / "trace.npz", None)
+    missing = [key for key in _TRACES if key not in trace]
+    if missing:
+        raise InputError(f"{folder / 'trace.npz'} has no {missing[0]}; make the run again")
     return RunRecord(
         folder,
         info,
         Design.load(folder / "design.toml"),
         load_npz(folder / "encoding.npz", keys),
-        load_npz(folder / "trace.npz", None),
+        trace,
         load_npz(golden, None) if golden.is_file() else None,
     )

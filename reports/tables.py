@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..golden.learn import SETTLED_CHANGE, SETTLED_PICTURES
+from ..sim.timing import Phase
 
 DASH = "\u2013"
 _PREFIX = (
@@ -26,6 +27,11 @@ def number(value: float | int | None, digits: int = 2) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def short(value: float) -> str:
+    """A number to four digits."""
+    return f"{value:.4g}"
 
 
 def si(value: float | None, unit: str, digits: int = 3) -> str:
@@ -57,7 +63,7 @@ COMPARISON = (
     ("cycles a frame", "cycles", 0),
     ("frames/s at the target clock", "frames_per_second", 1),
     ("energy a frame (modelled)", "energy_pj", 0),
-    ("seconds on this computer", "compute_seconds", 2),
+    ("time on this computer", "compute_seconds", 0),
     ("code SHA-256", "code_sha256", 0),
 )
 
@@ -73,6 +79,8 @@ def comparison(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
                 value = 100.0 * info["macs"] / info["macs_dense"] if info.get("macs") else None
             if key == "energy_pj":
                 text = si(value * 1e-12, "J") if value is not None else DASH
+            elif key == "compute_seconds":
+                text = si(value, "s")
             elif key == "code_sha256":
                 text = f"{value[:12]}\u2026" if value else DASH
             else:
@@ -81,6 +89,54 @@ def comparison(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
         if any(text != DASH for text in texts):
             rows.append([label, *texts])
     return rows
+
+
+def balance(cycles: Any) -> list[list[str]]:
+    """Rows (what, share of all clocks, least, mean, most, the tile with the most, most / mean) over the tiles.
+
+    Args:
+        cycles: (T, phases) clocks in each phase, and one column more for the waits for tokens where they are known.
+    """
+    waits = cycles[:, [Phase.WAIT, *range(len(Phase), cycles.shape[1])]].sum(axis=1)
+    rest = (Phase.CLEAR, Phase.INPUT, Phase.FLUSH, Phase.DRAIN, Phase.IDLE)
+    parts = {
+        "gather": cycles[:, Phase.GATHER],
+        "update": cycles[:, Phase.UPDATE],
+        "scatter": cycles[:, Phase.SCATTER],
+        "waiting for neighbours": waits,
+        "load, flush, drain, idle": cycles[:, list(rest)].sum(axis=1),
+    }
+    whole = max(1, int(cycles.sum()))
+    return [
+        [
+            name,
+            f"{100 * int(spent.sum()) / whole:.1f} %",
+            number(int(spent.min())),
+            number(round(float(spent.mean()))),
+            number(int(spent.max())),
+            str(int(spent.argmax())) if len(spent) > 1 else DASH,
+            f"{spent.max() / spent.mean():.2f}" if spent.any() else DASH,
+        ]
+        for name, spent in parts.items()
+    ]
+
+
+def memory_rows(traffic: Mapping[str, Any]) -> list[list[str]]:
+    """Rows (memory, bits of a word, words read, words written, bits, share of all bits) of a frame, and of the links.
+
+    Args:
+        traffic: `sim.traffic.Traffic.as_dict`.
+    """
+    found = [(m["name"], m["width"], m["reads"], m["writes"]) for m in traffic["memories"]]
+    links = sum(sum(row) for row in traffic["links"]["events"])
+    if links:
+        found.append(("links between tiles", traffic["links"]["bits"], links, None))
+    bits = [width * (reads + (writes or 0)) for _, width, reads, writes in found]
+    return [
+        [name, number(width), number(reads), number(writes), si(float(moved), "bit"),
+         f"{100 * moved / max(1, sum(bits)):.1f} %"]
+        for (name, width, reads, writes), moved in zip(found, bits, strict=True)
+    ]  # fmt: skip
 
 
 def verdict(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

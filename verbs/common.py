@@ -32,6 +32,7 @@ class Schedule(StrEnum):
     DELTA = "delta"
     SKIP = "skip"
     DENSE = "dense"
+    GRAM = "gram"
 
 
 DesignFile = Annotated[
@@ -137,6 +138,17 @@ def parse_crop(crop: str | None) -> tuple[int, int] | None:
     except ValueError:
         raise InputError(f"--crop must be two whole numbers Y,X such as 0,0, not '{crop}'") from None
     return y, x
+
+
+def parse_range(text: str | None) -> tuple[int, int] | None:
+    """ "A:B" as two numbers."""
+    if text is None:
+        return None
+    try:
+        first, after = (int(part) for part in text.split(":"))
+    except ValueError:
+        raise InputError(f"--trace-steps must be two whole numbers A:B such as 0:20, not '{text}'") from None
+    return first, after
 
 
 def picture_path(picture: str) -> str:

@@ -17,6 +17,7 @@ from .common import (
     Settings,
     Steps,
     parse_crop,
+    parse_range,
     picture_path,
     read_design,
     say,
@@ -39,6 +40,13 @@ def encode(
     schedule: ScheduleOption = None,
     steps: Steps = None,
     crop: Crop = None,
+    trace_files: Annotated[
+        bool, typer.Option("--trace", help="With --out: also machine.vcd (wave viewer) and timeline.json (Perfetto).")
+    ] = False,
+    trace_steps: Annotated[
+        str | None,
+        typer.Option("--trace-steps", metavar="A:B", help="Trace the steps A .. B - 1; without it, the first ones."),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -55,12 +63,21 @@ def encode(
     from ..reports import record
     from ..reports.rundir import refuse_existing, writing
     from ..reports.tables import encode_lines
+    from ..reports.traces import recorder_of
+    from ..sim.trace.recorder import Trace
 
     if on is On.MACHINE:
         design.check_machine()
         record.check_board(design.target.board)
     if out is not None:
         refuse_existing(out, force)
+    recorder = None
+    if trace_files or trace_steps is not None:
+        if on is not On.MACHINE:
+            raise InputError("--trace shows the machine's clock; encode with --on machine, or leave --trace out")
+        if out is None:
+            raise InputError("--trace writes files; name a folder with --out DIR")
+        recorder = recorder_of(design, parse_range(trace_steps))
     n, at = design.network, parse_crop(crop)
     image = load_image(picture, crop=at, size=n.image, channels=n.channels, preprocess=design.input.preprocess)
     total = design.dynamics.steps
@@ -71,10 +88,12 @@ def encode(
 
         if on is On.GOLDEN:
             info, arrays, trace, _ = record.run_golden(image, design, frames=out is not None, tick=tick)
+            traced = None
         else:
-            info, arrays, trace, _ = record.run_machine(
-                image, design, frames=out is not None, tick=None if out is None else tick
+            info, arrays, trace, run = record.run_machine(
+                image, design, frames=out is not None, tick=None if out is None else tick, recorder=recorder
             )
+            traced = Trace.of(run, recorder) if recorder is not None else None
     info |= {"picture": picture_path(picture), "crop": at, "versions": record.versions(), "command": the_command()}
     if out is not None:
         from ..reports.demo import complete
@@ -86,9 +105,12 @@ def encode(
             trace["photograph"] = np.clip(np.rint(255 * photograph), 0, 255).astype(np.uint8)
         info["out"] = str(out.absolute())
         with writing(out, force) as aside:
-            info = complete(aside, job.complete(info, info["design"]), design, arrays, trace)
+            info = complete(aside, job.complete(info, info["design"]), design, arrays, trace, traced=traced)
     rows = encode_lines(info, design.target.clock_mhz)
     if out is not None:
+        if traced is not None:
+            first, after = info["traces"]["steps"]
+            rows.append(("trace", f"steps {first} .. {after - 1} of {info['steps']} in machine.vcd and timeline.json"))
         rows.append(("report", str(out / "report.html")))
     job.done(info, info["design"], rows)
     if info["outcome"] == "diverged":
