@@ -6,10 +6,11 @@ either a count that the run incremented, a width of the plan or a number of `tec
 
 from dataclasses import dataclass
 
+from .mapping.resources import resources
 from .plan import Plan
-from .resources import resources
 from .run import Run
 from .tech import FPGA_40NM, Band, Number, Technology
+from .traffic import frame_traffic
 
 
 @dataclass(frozen=True)
@@ -73,33 +74,8 @@ class Cost:
 
 
 def memory_bits(run: Run) -> dict[str, int]:
-    """Bits read and written in each of the machine's memories during a frame, from the run's counts.
-
-    A read takes a whole word of every bank, a write only the enabled lanes, as in the RTL. Loading the input writes
-    each pixel in every tile that keeps it; a clear writes every word of U, D, R and r~ once; the drain reads U once.
-    """
-    plan, n, t, k = run.plan, run.counts, run.plan.tiling, run.plan.tiling.geometry.kernels
-    layout = plan.layout
-    u, d, r, s = plan.membrane.width, plan.drive_width, plan.residual_width, plan.residual.width
-    kept = t.geometry.channels * sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in map(t.inside, range(t.count)))
-    weight_reads = (n.gather_issues + n.scatter_issues) * layout.lanes * plan.weight.width
-    event = event_bits(plan)
-    clear = {m.name: t.count * m.total_bits for m in resources(plan).memories if m.name != "weights"}
-    return {
-        "U": n.update_positions * k * 2 * u + t.count * t.positions * k * u + clear["U"],
-        "D": n.update_positions * k * d + n.gather_issues * t.gather_lanes * d + n.gather_macs * d + clear["D"],
-        "R": (n.scatter_issues * t.scatter_lanes + n.scatter_macs + n.detect_words * t.detect_lanes + 2 * kept) * r
-        + clear["R"],
-        "r~": (n.detect_words * t.detect_lanes + n.residual_events) * s + clear["r~"],
-        "weights": weight_reads,
-        "event stores": (n.code_events + n.link_events + n.scattered_events) * event,
-    }
-
-
-def event_bits(plan: Plan) -> int:
-    """Bits of a code event (k, i, j, dy) with its mask of neighbours."""
-    t = plan.tiling
-    return sum(max(1, (size - 1).bit_length()) for size in (t.geometry.kernels, *t.block)) + plan.code_change_width + 8
+    """Bits read and written in each of the machine's memories during a cold frame: see `traffic`."""
+    return {name: int(words.bits) for name, words in frame_traffic(run).memories.items()}
 
 
 def cost(run: Run, clock_mhz: float, technology: Technology = FPGA_40NM) -> Cost | None:
@@ -119,20 +95,11 @@ def cost(run: Run, clock_mhz: float, technology: Technology = FPGA_40NM) -> Cost
     ) -> None:
         rows.append(Row(component, group, operations, unit, number.band * (operations * factor), key))
 
-    for name, macs, operand, word in (
-        ("gather", n.gather_macs, plan.residual_change_width, plan.drive_width),
-        ("scatter", n.scatter_macs, plan.code_change_width, plan.residual_width),
-    ):
-        add(
-            f"{name}: multiply",
-            "arithmetic",
-            macs,
-            "products",
-            "multiply_8x8_pj",
-            tech.multiply_8x8_pj,
-            plan.weight.width * operand / 64,
-        )
-        add(f"{name}: accumulate", "arithmetic", macs * word, "adder bits", "add_bit_pj", tech.add_bit_pj)
+    traffic = frame_traffic(run)
+    for name, p in traffic.products.items():
+        area = p.left * p.right / 64
+        add(f"{name}: multiply", "arithmetic", p.count, "products", "multiply_8x8_pj", tech.multiply_8x8_pj, area)
+        add(f"{name}: accumulate", "arithmetic", p.count * p.total, "adder bits", "add_bit_pj", tech.add_bit_pj)
     # u + (D + y - u) >> k: three adds and a comparison over the widest operand, for every membrane in every step
     width = max(plan.drive_width, plan.membrane.width)
     add(
@@ -151,9 +118,9 @@ def cost(run: Run, clock_mhz: float, technology: Technology = FPGA_40NM) -> Cost
         "add_bit_pj",
         tech.add_bit_pj,
     )
-    for name, bits in memory_bits(run).items():
-        add(f"memory {name}", "memory", bits, "bits", "memory_bit_pj", tech.memory_bit_pj)
-    add("links between tiles", "links", n.link_events * event_bits(plan), "bits", "link_bit_pj", tech.link_bit_pj)
+    for name, words in traffic.memories.items():
+        add(f"memory {name}", "memory", words.bits, "bits", "memory_bit_pj", tech.memory_bit_pj)
+    add("links between tiles", "links", n.link_events * traffic.link_bits, "bits", "link_bit_pj", tech.link_bit_pj)
     units = clock_units(plan, tech)
     add("clock and registers", "idle", cycles * units, f"cycles x {tech.clock_unit}", "clock_pj", tech.clock_pj)
     if tech.leakage_uw is not None:  # uW times us is pJ

@@ -7,13 +7,14 @@ import pytest
 
 from striate.golden.dictionary import Dictionary
 from striate.golden.geometry import Geometry
-from striate.sim.cost import clock_units, cost, event_bits, memory_bits
+from striate.sim.cost import clock_units, cost, memory_bits
 from striate.sim.design import Design
 from striate.sim.machine import simulate
+from striate.sim.mapping.resources import DEVICES, memory_blocks, resources
 from striate.sim.plan import Plan
-from striate.sim.resources import DEVICES, memory_blocks, resources
 from striate.sim.run import Run
 from striate.sim.tech import ASIC_45NM, FPGA_40NM, NODES_NM, TECHNOLOGIES, Number, Technology, node_scale
+from striate.sim.traffic import event_bits
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,148 @@
+"""``striate video``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..golden.errors import InputError
+from .common import (
+    Crop,
+    DesignFile,
+    Force,
+    Job,
+    Json,
+    ScheduleOption,
+    Settings,
+    Steps,
+    parse_crop,
+    read_design,
+    say,
+    the_command,
+)
+
+if TYPE_CHECKING:
+    from ..golden.video import Array
+    from ..reports.video import Kept
+    from ..sim.run import Run
+    from ..sim.video import Observer
+
+
+def video(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Frames: the pictures of a folder in the order of names.")
+    ] = None,
+    pan: Annotated[
+        str | None, typer.Option("--pan", metavar="PICTURE", help="Frames: a crop that moves over this picture.")
+    ] = None,
+    moving: Annotated[
+        str | None,
+        typer.Option("--object", metavar="PICTURE", help="Frames: a part of this picture that moves over --scene."),
+    ] = None,
+    scene: Annotated[str, typer.Option("--scene", metavar="PICTURE", help="What the object moves over.")] = "camera",
+    extent: Annotated[str, typer.Option("--extent", metavar="H,W", help="Size of the object in pixels.")] = "24,24",
+    count: Annotated[int | None, typer.Option("--frames", metavar="N", min=1, help="So many frames; 8.")] = None,
+    step: Annotated[
+        str, typer.Option("--step", metavar="DY,DX", help="Pixels that the pan or the object moves with a frame.")
+    ] = "0,2",
+    until: Annotated[
+        float | None,
+        typer.Option(
+            "--until",
+            metavar="PERCENT",
+            min=0.0,
+            help="Give each frame only the steps until its error is within this of a whole cold start's.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Keep run.json, video.npz and a figure in this folder.")
+    ] = None,
+    design_file: DesignFile = None,
+    settings: Settings = None,
+    schedule: ScheduleOption = None,
+    steps: Steps = None,
+    crop: Crop = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Code the frames of a video on the machine, each one from the state of the one before, and cold for comparison.
+
+    Example: striate video --object astronaut --crop 70,170 --frames 6 --steps 100
+    """
+    job = Job(as_json)
+    sources = [name for name, value in (("FOLDER", folder), ("--pan", pan), ("--object", moving)) if value is not None]
+    if len(sources) != 1:
+        raise InputError(
+            f"a video has one source of frames and {' and '.join(sources) or 'none'} {'were' if sources else 'was'} "
+            f"given; use FOLDER, --pan PICTURE or --object PICTURE"
+        )
+    design = read_design(design_file, settings, schedule, steps)
+    design.check_machine()
+    from ..reports.record import check_board, versions
+    from ..reports.rundir import refuse_existing, writing
+
+    check_board(design.target.board)
+    if out is not None:
+        refuse_existing(out, force)
+    from ..golden import video as made
+    from ..reports.video import Kept, save_video, summary, video_json, video_lines
+    from ..sim.video import Player, play, play_until
+
+    Player(design)  # what it refuses is said before any work
+    n, at = design.network, parse_crop(crop)
+    common = {"size": n.image, "channels": n.channels, "kind": design.input.preprocess}
+    images: list[Array]
+    if folder is not None:
+        images = made.folder_frames(folder, crop=at, most=count, **common)  # type: ignore[arg-type]
+    elif pan is not None:
+        images = made.pan(pan, count or 8, start=at or (0, 0), step=_pair("--step", step), **common)  # type: ignore[arg-type]
+    else:
+        size = _pair("--extent", extent)
+        images = made.moving_object(
+            scene, str(moving), count or 8, crop=at or (0, 0), extent=size, cut_at=(64, 192),
+            start=((n.image[0] - size[0]) // 2, 0), step=_pair("--step", step), **common,  # type: ignore[arg-type]
+        )  # fmt: skip
+    kept = Kept()
+    with job.progress("coding frames") as tell:
+
+        def watch(done: int, into: "Kept | None" = None) -> "Observer":
+            def seen(number: int, run: "Run") -> None:
+                if into is not None:
+                    into(number, run)
+                tell(f"coding frame {number}", (done + number + 1) / (2 * len(images)))
+
+            return seen
+
+        cold = play(images, design, cold=True, observe=watch(0))
+        if until is None:
+            warm = play(images, design, observe=watch(len(images), kept))
+        else:
+            errors = [frame.percent_error for frame in cold.frames]
+            share = until / 100
+            warm, reached = play_until(images, errors, design, tolerance=share, observe=watch(len(images), kept))
+            cold = play_until(images, errors, design, tolerance=share, cold=True)[0]
+    info = video_json(design, warm, cold, kept.runs[-1]["code"])
+    info |= {"frames_from": str(folder or pan or moving), "crop": at, "versions": versions(), "command": the_command()}
+    if until is not None:
+        info |= {"until_percent": until, "reached": list(reached)}
+    if out is not None:
+        info["out"] = str(out.absolute())
+        with writing(out, force) as aside:
+            save_video(aside, job.complete(info, info["design"]), design, images, kept, warm, cold)
+    if not as_json:
+        for line in video_lines(info):
+            print(line)
+    job.done(info, info["design"], summary(info) + ([("kept in", str(out))] if out is not None else []))
+    if info["outcome"] == "diverged":
+        first = next(frame for frame in warm.frames if frame.outcome == "diverged")
+        say(f"frame {first.number} diverged: raise dynamics.step_shift by 1 or raise the threshold")
+        raise typer.Exit(1)
+
+
+def _pair(option: str, text: str) -> tuple[int, int]:
+    """ "A,B" as two numbers."""
+    try:
+        a, b = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} must be two whole numbers such as 0,2, not '{text}'") from None
+    return a, b
