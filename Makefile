@@ -17,7 +17,8 @@ $(STAMP): requirements.lock pyproject.toml tools/setup.sh tools/check_system.py
 
 # a compiled function's cache does not notice that a function it calls was edited: drop what is older than the sources
 fresh: setup
-	@find sim -name '*.nb[ic]' ! -newer "$$(ls -t sim/*.py | head -n 1)" -delete
+	@for room in golden sim; do \
+	  find $$room -name '*.nb[ic]' ! -newer "$$(ls -t $$room/*.py $$room/*/*.py | head -n 1)" -delete; done
 
 demo: fresh     ## photograph to report: float, fixed point, RTL, costs
 	@$(BIN)/striate demo
