@@ -17,9 +17,12 @@ from .verbs.doctor import doctor
 from .verbs.emit import emit
 from .verbs.encode import encode
 from .verbs.learn import learn
+from .verbs.map import map as map_
 from .verbs.new import new
 from .verbs.report import report
 from .verbs.verify import verify
+from .verbs.video import video
+from .verbs.widths import widths
 
 # One thread multiplies these small matrices fastest; several fight for a busy machine. A value from outside stands.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -44,7 +47,7 @@ def top(version: Annotated[bool, typer.Option("--version", help="Print the versi
         raise typer.Exit
 
 
-for _verb in (demo, new, learn, encode, emit, verify, report, doctor):
+for _verb in (demo, new, learn, encode, map_, emit, verify, video, widths, report, doctor):
     app.command()(_verb)
 
 

@@ -136,7 +136,7 @@ def folding_bound(work: Workload, plan: Plan, mesh: tuple[int, int], bits: int, 
     state = sum(banks * words * width for name, banks, words, width, _ in memory_sizes(plan) if name in STATE)
     traffic = 2 * t.count * work.steps * state / bits
     gathered = np.maximum(work.gather_cycles(t), np.diff(work.ends, prepend=0) * t.sent_depth).sum()
-    clocks = (gathered + work.serial.sum() + work.scatter_cycles(t).sum()) / (mesh[0] * mesh[1])
+    clocks = (gathered + work.serial[t.update_positions - 1].sum() + work.scatter_cycles(t).sum()) / (mesh[0] * mesh[1])
     return float(max(traffic, clocks) if buffers == 2 else traffic + clocks)
 
 

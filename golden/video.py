@@ -71,7 +71,7 @@ def pan(
         if not _inside((y, x), size, whole.shape[1:]):
             raise InputError(
                 f"frame {n} of the pan begins at {y},{x} and {size[0]}x{size[1]} pixels there leave {picture} of "
-                f"{whole.shape[1]}x{whole.shape[2]}; {_fewer(n, '--crop')}"
+                f"{whole.shape[1]}x{whole.shape[2]}; {_fewer(n, 'another --crop')}"
             )
         frames.append(np.ascontiguousarray(whole[:, y : y + size[0], x : x + size[1]]))
     return frames
@@ -99,9 +99,11 @@ def moving_object(
         columns) it moves with each frame.
 
     Raises:
-        InputError: a crop or a rectangle that leaves its picture.
+        InputError: a crop or a rectangle that leaves its picture, or a size below 0.
     """
     _at_least_one(count)
+    if min(extent) < 0:
+        raise InputError(f"--extent {extent[0]},{extent[1]} is no size in pixels; use 24,24, say")
     scene = load_image(background, channels=channels, preprocess="none")
     patch = load_image(thing, crop=cut_at, size=extent, channels=channels, preprocess="none")
     if not _inside(crop, size, scene.shape[1:]):
@@ -115,7 +117,7 @@ def moving_object(
         if not _inside((y, x), extent, size):
             raise InputError(
                 f"in frame {n} the object of {extent[0]}x{extent[1]} pixels at {y},{x} leaves the scene of "
-                f"{size[0]}x{size[1]}; {_fewer(n, '--at')}"
+                f"{size[0]}x{size[1]}; {_fewer(n, 'a smaller --extent')}"
             )
         composed = scene.copy()
         top, left = crop[0] + y, crop[1] + x
@@ -153,5 +155,5 @@ def _inside(at: Pair, size: Pair, within: tuple[int, ...]) -> bool:
     return all(0 <= a and a + n <= most for a, n, most in zip(at, size, within, strict=True))
 
 
-def _fewer(n: int, option: str) -> str:
-    return f"use {n} frames at most, a smaller --step or another {option}" if n else f"use another {option}"
+def _fewer(n: int, other: str) -> str:
+    return f"use {n} frame{'s' if n > 1 else ''} at most, a smaller --step or {other}" if n else f"use {other}"

@@ -17,7 +17,7 @@ class CodeLayout(data.StructLayout):
 
     A code: ``last`` low, kernel k, sheet position (i, j), code y. The closing word: ``last`` high, the flags
     ``overflow`` and ``refused``, ``saturated``, and in ``events`` the code changes of the last steps of the frame (see
-    ``docs/arithmetic.md``).
+    ``docs/arithmetic.md``). With ``settle`` also ``settled``, the frame ended by rest, and ``steps``, the steps done.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -33,6 +33,7 @@ class CodeLayout(data.StructLayout):
                 "saturated": unsigned(1),
                 "refused": unsigned(1),
                 "events": unsigned(plan.window_count_width),
+                **({"settled": unsigned(1), "steps": unsigned(plan.steps_width)} if plan.settle else {}),
             }
         )
 
@@ -68,7 +69,8 @@ class Drain(wiring.Component):
         own, own_valid, own_ready: the tile's codes. own_done: In(1), the last one leaves in this cycle (or there is
         none).
         has_east, has_south: In(1), whether anything is behind those ports.
-        overflow, saturated, events: In, the tile's status. east, south: In streams. out: Out stream.
+        overflow, saturated, events: In, the tile's status; with ``settle`` also settled, steps: how the frame ended,
+        the same in all tiles. east, south: In streams. out: Out stream.
         done: Out(1), the closing word enters the queue in this cycle.
     """
 
@@ -87,6 +89,7 @@ class Drain(wiring.Component):
                 "overflow": In(1),
                 "saturated": In(1),
                 "events": In(plan.window_count_width),
+                **({"settled": In(1), "steps": In(plan.steps_width)} if plan.settle else {}),
                 "done": Out(1),
                 "east": In(stream.Signature(layout)),
                 "south": In(stream.Signature(layout)),
@@ -145,6 +148,8 @@ class Drain(wiring.Component):
                     queue.i.payload.saturated.eq(saturated),
                     queue.i.payload.events.eq(events),
                 ]
+                if self.plan.settle:
+                    m.d.comb += [queue.i.payload.settled.eq(self.settled), queue.i.payload.steps.eq(self.steps)]
                 with m.If(queue.i.ready):
                     m.d.comb += self.done.eq(1)
                     m.next = "IDLE"

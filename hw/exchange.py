@@ -6,12 +6,13 @@ events and each neighbour's, in fixed order, each up to its token, and says so. 
 round.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import DIRECTIONS
+from ..sim.timing import SETTLE_DELAY
 from .link import Link
 from .scatter import PatchEventLayout
 from .update import EventLayout
@@ -19,12 +20,23 @@ from .update import EventLayout
 LINKS = len(DIRECTIONS)
 
 
+def news_field(plan: Plan) -> dict[str, Shape]:
+    """With ``settle`` a token carries news: bit d says that a tile within d links had a code event d steps ago."""
+    return {"news": unsigned(SETTLE_DELAY)} if plan.settle else {}
+
+
 class LinkOutLayout(data.StructLayout):
     """What a tile shows all its neighbours: one event for those in ``send``, or a token for all."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(
-            {"send": unsigned(LINKS), "event": EventLayout(plan), "token": unsigned(1), "last": unsigned(1)}
+            {
+                "send": unsigned(LINKS),
+                "event": EventLayout(plan),
+                "token": unsigned(1),
+                "last": unsigned(1),
+                **news_field(plan),
+            }
         )
 
 
@@ -32,7 +44,15 @@ class LinkInLayout(data.StructLayout):
     """What a tile sees of one neighbour."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__({"valid": unsigned(1), "event": EventLayout(plan), "token": unsigned(1), "last": unsigned(1)})
+        super().__init__(
+            {
+                "valid": unsigned(1),
+                "event": EventLayout(plan),
+                "token": unsigned(1),
+                "last": unsigned(1),
+                **news_field(plan),
+            }
+        )
 
 
 class Exchange(wiring.Component):
@@ -49,6 +69,8 @@ class Exchange(wiring.Component):
         finished: Out(1), the round is over in this cycle. all_last: Out(1), so is the step's exchange.
         may_start: Out(1), nothing of the round before is unread anywhere.
         self_last: Out(1), this tile has sent its last token of the step.
+        frame, warm: In(1), with ``settle``: a frame begins. news: Out(1), some tile had a code event SETTLE_DELAY steps
+        ago; holds for the whole step.
         out, consumed: registered outputs to the neighbours. in_0..in_7, acknowledged: registers of the neighbours.
     """
 
@@ -76,6 +98,7 @@ class Exchange(wiring.Component):
                 "consumed": Out(LINKS),
                 "acknowledged": In(LINKS),
                 **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
+                **({"frame": In(1), "warm": In(1), "news": Out(1)} if plan.settle else {}),
             }
         )
 
@@ -182,4 +205,29 @@ class Exchange(wiring.Component):
         ]
         with m.If(self.step):
             m.d.sync += [seen_last.eq(0), self.self_last.eq(0)]
+        if plan.settle:
+            heard = [(source == b + 1) & done & ~skip & link.closed_last for b, link in enumerate(links)]
+            self._pass_on_news(m, links, heard)
         return m
+
+    def _pass_on_news(self, m: Module, links: list[Link], heard: list[Value]) -> None:
+        """News of an event travels one tile a step, with the last token of the step.
+
+        Bit d of ``near`` says that a tile within d links had a code event d steps ago; bit 0 is this tile in this step.
+        So bit SETTLE_DELAY says the same in every tile of a mesh whose tiles are at most so many links apart.
+        """
+        near = Signal(SETTLE_DELAY + 1)
+        others = Signal(SETTLE_DELAY)  # what the neighbours said in this step
+        # the last event of a step may leave in the very clock of the token
+        m.d.sync += self.out.news.eq(near[:SETTLE_DELAY] | self.push)
+        m.d.comb += self.news.eq(near[SETTLE_DELAY])
+        for b, link in enumerate(links):
+            m.d.comb += link.news.eq(getattr(self, f"in_{b}").news)
+            with m.If(heard[b]):
+                m.d.sync += others.eq(others | link.closed_news)
+        with m.If(self.push):
+            m.d.sync += near[0].eq(1)
+        with m.If(self.step):
+            m.d.sync += [near.eq(Cat(Const(0, 1), near[:SETTLE_DELAY] | others)), others.eq(0)]
+        with m.If(self.frame):  # steps before the first count as busy; in a cold frame nothing counts before an event
+            m.d.sync += [near.eq(self.warm.replicate(len(near))), others.eq(0)]

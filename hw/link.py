@@ -1,8 +1,7 @@
 """Link: the store of one source of code events, filled in rounds of at most ``link_depth`` events closed by a token.
 
 Each tile has one for itself and one for each neighbour. It is filled completely, read completely and then emptied at
-once, so
-it is a memory with a count and not a queue: a neighbour begins its next round only when this one was consumed.
+once, so it is a memory with a count and not a queue: a neighbour begins its next round only when this one was consumed.
 """
 
 from amaranth.hdl import Module, Signal
@@ -10,6 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
+from ..sim.timing import SETTLE_DELAY
 from .update import EventLayout
 
 
@@ -25,7 +25,7 @@ class Link(wiring.Component):
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.layout, self.depth = EventLayout(plan), plan.link_depth
+        self.layout, self.depth, self.settle = EventLayout(plan), plan.link_depth, plan.settle > 0
         super().__init__(
             {
                 "push": In(1),
@@ -39,6 +39,7 @@ class Link(wiring.Component):
                 "head": Out(self.layout),
                 "empty": Out(1),
                 "clear": In(1),
+                **({"news": In(SETTLE_DELAY), "closed_news": Out(SETTLE_DELAY)} if self.settle else {}),
             }
         )
 
@@ -59,6 +60,8 @@ class Link(wiring.Component):
             m.d.sync += self.count.eq(self.count + 1)
         with m.If(self.token):
             m.d.sync += [self.closed.eq(1), self.closed_last.eq(self.last)]
+            if self.settle:
+                m.d.sync += self.closed_news.eq(self.news)
         with m.If(self.next):
             m.d.sync += at.eq(at + 1)
         with m.If(self.clear):

@@ -80,7 +80,7 @@ class Mesh(wiring.Component):
                     continue
                 there = LinkOutLayout(plan)(wires[other]["link_out"])
                 target = here[f"in_{b}"]
-                m.d.comb += target.eq(Cat(there.send[OPPOSITE[b]], there.event.as_value(), there.token, there.last))
+                m.d.comb += target.eq(Cat(there.send[OPPOSITE[b]], there.as_value()[LINKS:]))
             m.d.comb += here["acknowledged"].eq(
                 Cat(
                     *[

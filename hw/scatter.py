@@ -1,10 +1,11 @@
 """Scatter: ``R -= w * dy`` over the part of a patch that lies in the region, ``scatter_lanes`` pixels a cycle.
 
 Serves this tile's own events and its neighbours': a position up to ``reach`` outside the block is an index into the
-same tables. After each event the lanes pause for the hazard distance, so that two events never meet in one word.
+same tables. An event waits where it shares few rows with the one before, so that the two never meet in one word within
+the hazard distance.
 """
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,11 +33,15 @@ class PatchEventLayout(data.StructLayout):
 
 
 def row_table(plan: Plan) -> dict[str, list[int]]:
-    """Per table row: visible patch rows - 1, R address of the first one, offset of it in the scatter weights."""
+    """Per table row: first and last region row, visible patch rows - 1, R address of the first one, offset of it in the
+    scatter weights.
+    """
     t = plan.tiling
     first, count = (values.tolist() for values in t.visible(0))
     start = [t.geometry.stride * (n - t.geometry.reach) for n in range(len(first))]
     return {
+        "first": [y + a for y, a in zip(start, first, strict=True)],
+        "last": [y + a + n - 1 for y, a, n in zip(start, first, count, strict=True)],
         "more": [n - 1 for n in count],
         "r_row": [(y + a) * t.residual_words_per_row for y, a in zip(start, first, strict=True)],
         "w_row": [a * t.patch_groups for a in first],
@@ -80,7 +85,7 @@ class Scatter(wiring.Component):
     Members:
         event, event_valid, event_ready: the events of one source after the other.
         issue: Out, to the lanes; ``issue.scatter`` marks a cycle of work.
-        idle: Out(1), every event given has been served, its pause included.
+        idle: Out(1), every event given has been served.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -127,6 +132,8 @@ class Scatter(wiring.Component):
         for name, value in {
             "weight": weight,
             "word": word,
+            "row_first": rows.first,
+            "row_last": rows.last,
             "row_more": rows.more,
             "column_more": columns.more,
             "group": columns.first,
@@ -141,8 +148,9 @@ class Scatter(wiring.Component):
         with m.Elif(take):
             m.d.sync += ahead.eq(0)
 
-        # the loops: channels > patch rows > column groups, then the pause
-        active, pause = Signal(), Signal(range(HAZARD + 1))
+        # the loops: wait, then channels > patch rows > column groups
+        active, previous = Signal(), Signal()
+        wait = Signal(range(HAZARD + 1))
         channel_left, row_left, column_left = (
             Signal(bits(g.channels)),
             Signal.like(rows.more),
@@ -153,16 +161,25 @@ class Scatter(wiring.Component):
         group0, group = Signal(bits(groups)), Signal(bits(groups))
         w_plane, w_line, w_now = (Signal(bits(w.scatter_words), name=f"w_{n}") for n in ("plane", "line", "now"))
         r_plane, r_line, r_now = (Signal(bits(t.residual_depth), name=f"r_{n}") for n in ("plane", "line", "now"))
-        final = Signal()
+        last_row = Signal.like(rows.last)
+        working, final = Signal(), Signal()
         m.d.comb += [
-            final.eq(pause == 1),
-            take.eq(ahead & ((~active & (pause == 0)) | final)),
-            self.idle.eq(~waiting & ~ahead & ~active & (pause == 0)),
+            working.eq(active & (wait == 0)),
+            final.eq(working & (column_left == 0) & (row_left == 0) & (channel_left == 0)),
+            take.eq(ahead & (~active | final)),
+            self.idle.eq(~waiting & ~ahead & ~active),
         ]
+        # rows in common with the event of the same source before it, as in gather
+        common = Signal(range(-t.region[0], t.region[0] + 2))
+        m.d.comb += common.eq(last_row - held["row_first"] + 1)
+        with m.If(self.idle):
+            m.d.sync += previous.eq(0)
         with m.If(take):
             m.d.sync += [
                 active.eq(1),
-                pause.eq(0),
+                previous.eq(1),
+                last_row.eq(held["row_last"]),
+                wait.eq(Mux(previous & (common > 0) & (common < HAZARD), HAZARD - common, 0)),
                 channel_left.eq(g.channels - 1),
                 row_left.eq(held["row_more"]),
                 row_more.eq(held["row_more"]),
@@ -177,8 +194,10 @@ class Scatter(wiring.Component):
             ]
             m.d.sync += [s.eq(held["weight"]) for s in (w_plane, w_line, w_now)]
             m.d.sync += [s.eq(held["word"]) for s in (r_plane, r_line, r_now)]
-        with m.Elif(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
+        with m.Elif(final):
+            m.d.sync += active.eq(0)
+        with m.Elif(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
         with m.Elif(active):
             with m.If(column_left != 0):
                 m.d.sync += [
@@ -197,7 +216,7 @@ class Scatter(wiring.Component):
                     r_line.eq(r_line + t.residual_words_per_row),
                     r_now.eq(r_line + t.residual_words_per_row),
                 ]
-            with m.Elif(channel_left != 0):
+            with m.Else():
                 m.d.sync += [
                     channel_left.eq(channel_left - 1),
                     row_left.eq(row_more),
@@ -206,8 +225,6 @@ class Scatter(wiring.Component):
                 ]
                 m.d.sync += [s.eq(w_plane + g.patch * groups) for s in (w_plane, w_line, w_now)]
                 m.d.sync += [s.eq(r_plane + t.region[0] * t.residual_words_per_row) for s in (r_plane, r_line, r_now)]
-            with m.Else():
-                m.d.sync += [active.eq(0), pause.eq(HAZARD)]
 
         r_addr = [Signal(bits(t.residual_depth), name=f"r_addr_{b}") for b in range(t.residual_banks)]
         m.d.comb += [r_addr[b].eq(r_now + skip[b]) for b in range(t.residual_banks)]
@@ -216,7 +233,7 @@ class Scatter(wiring.Component):
         m.d.comb += [
             w_addr.eq(w.gather_depth + (w_now >> sub_bits)),
             masks.index.eq(Cat(group, column)),
-            self.issue.scatter.eq(active),
+            self.issue.scatter.eq(working),
             self.issue.operand.eq(-dy),
             self.issue.rot.eq(rot),
             self.issue.w_addr.eq(w_addr.replicate(w.banks)),

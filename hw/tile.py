@@ -5,13 +5,14 @@
 Every tile is the same module; its place in the mesh is an input.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
-from ..sim.timing import FLUSH_GATHER, FLUSH_INPUT, FLUSH_SCATTER, WINDOW, Phase
+from ..sim.timing import Phase
+from .control import Control
 from .datapath import Datapath
 from .detect import Detect
 from .drain import CodeLayout, Drain
@@ -48,8 +49,8 @@ def trace_members(plan: Plan) -> dict[str, int]:
         "step_done": 1,
         "hazard": 1,
         "u_en": 1,
-        "u_addr": bits(t.positions),
-        "u_data": k * plan.membrane.width,
+        "u_addr": bits(t.membrane_depth),
+        "u_data": t.update_positions * k * plan.membrane.width,
         "d_en": t.positions_per_cycle * t.kernel_groups,
         "d_addr": t.positions_per_cycle * bits(t.drive_depth),
         "d_data": t.positions_per_cycle * k * plan.drive_width,
@@ -113,6 +114,7 @@ class Tile(wiring.Component):
         m = Module()
         plan, t = self.plan, self.plan.tiling
         kernels, ppc = t.geometry.kernels, t.positions_per_cycle
+        m.submodules.control = control = Control(plan)
         m.submodules.intake = intake = Intake(plan)
         m.submodules.datapath = path = Datapath(plan)
         m.submodules.update = update = Update(plan)
@@ -121,7 +123,9 @@ class Tile(wiring.Component):
         m.submodules.scatter = scatter = Scatter(plan)
         m.submodules.exchange = exchange = Exchange(plan)
         m.submodules.drain = drain = Drain(plan)
-        m.submodules.u = u = BankedMemory(banks=1, depth=t.positions, width=kernels * plan.membrane.width)
+        m.submodules.u = u = BankedMemory(
+            banks=1, depth=t.membrane_depth, width=t.update_positions * kernels * plan.membrane.width
+        )
         m.submodules.d = d = BankedMemory(
             banks=ppc, depth=t.drive_depth, width=kernels * plan.drive_width, lanes=t.kernel_groups
         )
@@ -136,84 +140,43 @@ class Tile(wiring.Component):
         )
 
         # ---- the order of things -------------------------------------------------------------------------------------
-        phase, after = Signal(Phase, init=Phase.IDLE), Signal(Phase)
-        steps, step, remaining = (Signal(plan.steps_width, name=n) for n in ("steps", "step", "remaining"))
-        flush, clear = Signal(range(FLUSH_INPUT + 1)), Signal(bits(t.clear_cycles))
-        step_end, in_window = Signal(), Signal()  # step_end: the flush under way ends a step
-        overflow, saturated, count = Signal(), Signal(), Signal(plan.window_count_width)
-        draining = phase == Phase.DRAIN
-
-        def to_flush(cycles: int, following: Phase) -> None:
-            m.d.sync += [phase.eq(Phase.FLUSH), flush.eq(cycles - 1), after.eq(following)]
-
-        with m.Switch(phase):
-            with m.Case(Phase.IDLE):
-                with m.If(intake.begin):
-                    m.d.sync += [
-                        phase.eq(Mux(intake.warm, Phase.INPUT, Phase.CLEAR)),
-                        steps.eq(intake.steps),
-                        clear.eq(0),
-                        step.eq(0),
-                        remaining.eq(intake.steps),
-                        saturated.eq(0),
-                        count.eq(0),
-                    ]
-                    with m.If(~intake.warm):
-                        m.d.sync += overflow.eq(0)
-            with m.Case(Phase.CLEAR):
-                m.d.sync += clear.eq(clear + 1)
-                with m.If(clear == t.clear_cycles - 1):
-                    m.d.sync += phase.eq(Phase.INPUT)
-            with m.Case(Phase.INPUT):
-                with m.If(intake.last):
-                    to_flush(FLUSH_INPUT, Phase.GATHER)
-            with m.Case(Phase.FLUSH):
-                m.d.sync += flush.eq(flush - 1)
-                with m.If(flush == 0):
-                    m.d.sync += [phase.eq(after), step_end.eq(0)]
-                    with m.If(after == Phase.GATHER):
-                        m.d.comb += [detect.start.eq(1), gather.start.eq(1), exchange.step.eq(1)]
-                        m.d.sync += in_window.eq(remaining <= WINDOW)
-                    with m.If((after == Phase.WAIT) | (after == Phase.DRAIN)):
-                        m.d.comb += update.start.eq(1)
-                    with m.If(after == Phase.DRAIN):
-                        m.d.comb += drain.start.eq(1)
-            with m.Case(Phase.GATHER):
-                with m.If(detect.done & gather.idle):
-                    to_flush(FLUSH_GATHER, Phase.WAIT)
-            with m.Case(Phase.WAIT):
-                with m.If(exchange.self_last):
-                    m.d.sync += phase.eq(Phase.SCATTER)
-                    m.d.comb += exchange.begin.eq(1)
-                with m.Elif(exchange.may_start):
-                    m.d.sync += phase.eq(Phase.UPDATE)
-            with m.Case(Phase.UPDATE):
-                refused = update.event_valid & exchange.full
-                with m.If(refused | update.done):
-                    m.d.sync += phase.eq(Phase.SCATTER)
-                    m.d.comb += [exchange.close.eq(1), exchange.last.eq(~refused), exchange.begin.eq(1)]
-            with m.Case(Phase.SCATTER):
-                with m.If(exchange.finished):
-                    with m.If(exchange.all_last):
-                        m.d.sync += [step_end.eq(1), step.eq(step + 1), remaining.eq(remaining - 1)]
-                        with m.If(remaining == 1):
-                            to_flush(FLUSH_SCATTER, Phase.DRAIN)
-                        with m.Else():
-                            to_flush(FLUSH_SCATTER, Phase.GATHER)
-                    with m.Else():
-                        m.d.sync += phase.eq(Phase.WAIT)
-            with m.Case(Phase.DRAIN):
-                with m.If(drain.done):
-                    m.d.sync += phase.eq(Phase.IDLE)
+        phase, draining = control.phase, control.phase == Phase.DRAIN
+        m.d.comb += [
+            control.begin.eq(intake.begin),
+            control.warm.eq(intake.warm),
+            control.steps.eq(intake.steps),
+            control.input_last.eq(intake.last),
+            control.gathered.eq(detect.done & gather.idle),
+            control.self_last.eq(exchange.self_last),
+            control.may_start.eq(exchange.may_start),
+            control.finished.eq(exchange.finished),
+            control.all_last.eq(exchange.all_last),
+            control.refused.eq(update.event_valid & exchange.full),
+            control.updated.eq(update.done),
+            control.drained.eq(drain.done),
+            control.pushed.eq(exchange.push),
+            control.saturated.eq(update.saturated),
+            control.overflowed.eq(path.overflow),
+            detect.start.eq(control.start_gather),
+            gather.start.eq(control.start_gather),
+            exchange.step.eq(control.start_gather),
+            update.start.eq(control.start_update),
+            drain.start.eq(control.start_drain),
+            exchange.close.eq(control.close),
+            exchange.last.eq(control.last),
+            exchange.begin.eq(control.scatter),
+            update.shift.eq(control.shift),
+        ]
+        if plan.settle:
+            m.d.comb += [
+                control.news.eq(exchange.news),
+                exchange.frame.eq(control.start_frame),
+                exchange.warm.eq(intake.warm),
+                drain.settled.eq(control.settled),
+                drain.steps.eq(control.step),
+            ]
 
         # ---- update, exchange, drain ---------------------------------------------------------------------------------
-        bounds = [first for first, _ in plan.step_shift[1:]]
-        shift = Signal(update.shift.shape())
-        m.d.comb += shift.eq(0)
-        for n, first in enumerate(bounds):
-            with m.If(step >= first):
-                m.d.comb += shift.eq(n + 1)
-        m.d.sync += update.shift.eq(shift)
         m.d.comb += [
             update.run.eq((phase == Phase.UPDATE) | draining),
             update.drain.eq(draining),
@@ -228,17 +191,9 @@ class Tile(wiring.Component):
             drain.own.j.eq(self.j_base + update.event.j),
             drain.has_east.eq(self.has_east),
             drain.has_south.eq(self.has_south),
-            drain.overflow.eq(overflow),
-            drain.saturated.eq(saturated),
-            drain.events.eq(count),
-        ]
-        with m.If(exchange.push & in_window):
-            m.d.sync += count.eq(count + 1)
-        with m.If(update.saturated & in_window):
-            m.d.sync += saturated.eq(1)
-        with m.If(path.overflow):
-            m.d.sync += overflow.eq(1)
-        m.d.comb += [
+            drain.overflow.eq(control.overflow),
+            drain.saturated.eq(control.late_saturated),
+            drain.events.eq(control.late_events),
             scatter.event.eq(exchange.patch),
             scatter.event_valid.eq(exchange.patch_valid),
             exchange.patch_ready.eq(scatter.event_ready),
@@ -278,7 +233,7 @@ class Tile(wiring.Component):
         ]
 
         # ---- memories ------------------------------------------------------------------------------------------------
-        clearing = phase == Phase.CLEAR
+        clearing, clear = phase == Phase.CLEAR, control.clear
 
         def write(store: BankedMemory, en: Value, addr: Value, word: Value) -> None:
             """A write port, taken by the clear while it lasts."""
@@ -322,8 +277,8 @@ class Tile(wiring.Component):
         # ---- what a testbench sees -----------------------------------------------------------------------------------
         seen: dict[str, Value] = {
             "phase": phase,
-            "step": step,
-            "step_done": (phase == Phase.FLUSH) & (flush == 0) & step_end,
+            "step": control.step,
+            "step_done": control.step_done,
             "hazard": path.hazard,
             "u_en": u.write_en,
             "u_addr": u.write_addr,

@@ -1,4 +1,5 @@
-"""Update: the membranes of one V1 position a cycle, K lanes; changed codes leave one a cycle.
+"""Update: the membranes of one V1 position a cycle (or two neighbours in a row), K lanes each; changed codes leave one
+a cycle.
 
     address | memory | register | T(u), D - u | sum | round | saturate | T(u') | compare, serialise
 
@@ -55,11 +56,11 @@ class Update(wiring.Component):
                 "drain": In(1),
                 "shift": In(bits(len(plan.shifts))),
                 "u_read_en": Out(1),
-                "u_read_addr": Out(bits(t.positions)),
-                "u_read_data": In(t.geometry.kernels * plan.membrane.width),
+                "u_read_addr": Out(bits(t.membrane_depth)),
+                "u_read_data": In(t.update_positions * t.geometry.kernels * plan.membrane.width),
                 "u_write_en": Out(1),
-                "u_write_addr": Out(bits(t.positions)),
-                "u_write_data": Out(t.geometry.kernels * plan.membrane.width),
+                "u_write_addr": Out(bits(t.membrane_depth)),
+                "u_write_data": Out(t.update_positions * t.geometry.kernels * plan.membrane.width),
                 "d_read_en": Out(1),
                 "d_read_addr": Out(t.positions_per_cycle * bits(t.drive_depth)),
                 "d_read_data": In(t.positions_per_cycle * t.geometry.kernels * plan.drive_width),
@@ -79,12 +80,14 @@ class Update(wiring.Component):
         fd, fy, fu = plan.weight.frac + plan.residual.frac, plan.code.frac, plan.membrane.frac
         common = max(fd, fy, fu)
 
-        m.submodules.serialiser = out = Serialiser(lanes=kernels, width=change)
+        together, lanes = t.update_positions, t.update_positions * kernels
+        m.submodules.serialiser = out = Serialiser(lanes=lanes, width=change)
         advance = Signal()
         m.d.comb += advance.eq(self.run & out.free)
 
-        # address: positions in raster order; the word of D is its row's and column's, the bank its column's low bits
-        position, i, j = Signal(bits(t.positions)), Signal(bits(th)), Signal(bits(tw))
+        # address: words of U in raster order, j the first column of the word; the word of D is its row's and column's,
+        # the bank its column's low bits
+        position, i, j = Signal(bits(t.membrane_depth)), Signal(bits(th)), Signal(bits(tw))
         d_row, left = Signal(bits(t.drive_depth)), Signal()
         bank_bits = ppc.bit_length() - 1
         d_addr, bank = Signal(bits(t.drive_depth)), Signal(max(1, bank_bits))
@@ -92,8 +95,8 @@ class Update(wiring.Component):
         with m.If(self.start):
             m.d.sync += [position.eq(0), i.eq(0), j.eq(0), d_row.eq(0), left.eq(1)]
         with m.Elif(advance & left):
-            m.d.sync += [position.eq(position + 1), j.eq(j + 1)]
-            with m.If(j == tw - 1):
+            m.d.sync += [position.eq(position + 1), j.eq(j + together)]
+            with m.If(j == tw - together):
                 m.d.sync += [j.eq(0), i.eq(i + 1), d_row.eq(d_row + t.drive_words_per_row)]
                 with m.If(i == th - 1):
                     m.d.sync += left.eq(0)
@@ -134,12 +137,12 @@ class Update(wiring.Component):
             )
 
         new_u, changes, marks, outside = [], [], [], []
-        d_word = Signal(kernels * wd)
+        d_word = Signal(lanes * wd)
         with m.Switch(banks[1]):
-            for b in range(ppc):
+            for b in range(0, ppc, together):
                 with m.Case(b):
-                    m.d.comb += d_word.eq(self.d_read_data[b * kernels * wd : (b + 1) * kernels * wd])
-        for k in range(kernels):
+                    m.d.comb += d_word.eq(self.d_read_data[b * kernels * wd : (b + together) * kernels * wd])
+        for k in range(lanes):
             u2 = stage(lane(self.u_read_data, k, wu), f"u2_{k}")
             d2 = stage(lane(d_word, k, wd), f"d2_{k}")
             y3 = stage(code_of(u2), f"y3_{k}")
@@ -179,10 +182,14 @@ class Update(wiring.Component):
         here = Signal(len(travel))
         with m.If(advance):
             m.d.sync += here.eq(last_tag)
+        k, column = out.index, here[len(position) + len(i) :]
+        if together == 2:  # the lanes of the second position follow those of the first
+            second = out.index >= kernels
+            k, column = Mux(second, out.index - kernels, out.index), column + second
         m.d.comb += [
-            self.event.k.eq(out.index),
+            self.event.k.eq(k),
+            self.event.j.eq(column),
             self.event.i.eq(here[len(position) : len(position) + len(i)]),
-            self.event.j.eq(here[len(position) + len(i) :]),
             self.event.dy.eq(out.value),
             self.event_valid.eq(self.run & out.valid),
             out.accept.eq(self.run & self.event_accept),

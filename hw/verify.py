@@ -237,7 +237,7 @@ class _Session:
         if h.stall_in or h.stall_out:  # the recorded handshakes predict every cycle
             run = replace(run, cycles=self.machine.replay(Ports(seen.pixel_cycles, seen.ready)))
         assert run.cycles is not None
-        check.complete(frame.steps)
+        check.complete(run.counts.steps)
         check.codes(run, seen.codes, seen.closing)
         check.cycles(run, seen.phases, seen.beat_cycles)
         if seen.link_events != run.counts.link_events:
@@ -416,6 +416,7 @@ def random_frames(drawn: RandomDesign) -> list[Frame]:
     return [
         Frame(first, short, warm=True),  # just out of reset: refused
         Frame(first, drawn.steps),  # cold, never stalled
+        *([Frame(first, drawn.steps, warm=True)] if drawn.plan.settle else []),  # at rest, or nearer to it
         Frame(first, 0),  # refused
         Frame(second, short, warm=True, handshakes=stalls()),  # warm, every port stalled
         Frame(first, drawn.steps, reset_after=int(rng.integers(20, drawn.frame_cycles))),  # reset in mid-frame

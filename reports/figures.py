@@ -20,6 +20,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from PIL import Image
 
 from ..golden.archive import replacing
@@ -175,9 +176,11 @@ def convergence(curves: Mapping[str, tuple[Array, Array]]) -> Figure:
         figure = Figure((9.6, 2.7))
         left, right = figure.subplots(1, 2)
         for n, (name, (error, active)) in enumerate(curves.items()):
-            style = {"color": COLOURS[n], "ls": "-" if n == 0 else (0, (3, 2)), "label": name}
+            style = {"color": COLOURS[n], "ls": "-" if n == 0 else (0, (3, 2)), "label": name, "marker": _dot(error)}
             left.plot(np.arange(1, len(error) + 1), error, **style)
             right.plot(np.arange(1, len(active) + 1), active, **style)
+            _whole_steps(left, len(error))
+            _whole_steps(right, len(active))
         left.set(xlabel="step", ylabel="percent error", ylim=(0, 105))
         right.set(xlabel="step", ylabel="active codes", ylim=(0, None))
         if len(curves) > 1:
@@ -197,10 +200,22 @@ def events(series: Mapping[str, npt.NDArray[np.int64]]) -> Figure:
                 color=COLOURS[n],
                 label=name,
                 lw=1.2,
+                marker=_dot(counts),
             )
+            _whole_steps(axes, len(counts))
         axes.set(xlabel="step", ylabel="events a step", yscale="log")
         axes.legend(ncols=len(series), loc="upper right")
     return figure
+
+
+def _dot(values: npt.NDArray[Any]) -> str:
+    """A marker where there is nothing to join by a line."""
+    return "o" if len(values) == 1 else ""
+
+
+def _whole_steps(axes: Axes, steps: int) -> None:
+    """Ticks at whole steps, all of them where there are few."""
+    axes.xaxis.set_major_locator(FixedLocator(range(1, steps + 1)) if steps <= 10 else MaxNLocator(integer=True))
 
 
 def float_against_fixed(
@@ -234,7 +249,8 @@ def phase_cycles(cycles: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
     """
     tiles = np.arange(len(cycles))
     with rc_context(STYLE):
-        figure = Figure((5.2, 0.9 + _rows_height(len(cycles))))
+        legend = -(-int(cycles.any(axis=0).sum()) // 3)  # rows of it
+        figure = Figure((5.2, 0.6 + 0.17 * legend + max(0.4, _rows_height(len(cycles)))))
         axes = figure.subplots()
         left = np.zeros(len(cycles))
         for n, name in enumerate(names):

@@ -13,6 +13,13 @@ from ..sim.trace.recorder import UNITS, Recorder, Trace
 from ..sim.trace.timeline import write_timeline
 from ..sim.trace.vcd import wave_origin, write_vcd
 
+PICTURES = {
+    "frame_steps": "(n,) steps, counted from 1, after which the page shows the reconstruction",
+    "frames": "(n, C, H, W) reconstruction Phi y after each of them",
+    "photograph": "(C, H, W) gray or colour values 0 .. 255 before the filter; not for a .npy picture",
+}
+"""What trace.npz holds beside `UNITS`."""
+
 
 def plan_of(design: Design, dictionary: Dictionary) -> Plan:
     """The plan of a design with this dictionary."""
@@ -52,5 +59,5 @@ def write_traces(folder: Path, traced: Trace, clock_mhz: float) -> dict[str, Any
         },
         "vcd_units_per_clock": 2,
         "vcd_clock_0": 2 * wave_origin(traced.run.plan) - 1,
-        "npz_units": UNITS,
+        "npz_units": UNITS | PICTURES,
     }

@@ -4,9 +4,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..golden.archive import replacing
@@ -26,6 +27,9 @@ from .sections import (
     default_code,
     default_input,
 )
+
+if TYPE_CHECKING:
+    from ..golden.dictionary import Dictionary
 
 
 class Design(BaseModel):
@@ -192,6 +196,31 @@ class Design(BaseModel):
         """
         legality.check_machine(self)
 
+    def fit(
+        self,
+        board: str,
+        target_fps: float,
+        *,
+        image: npt.NDArray[np.float64] | None = None,
+        dictionary: "Dictionary | None" = None,
+        clock_mhz: float | None = None,
+    ) -> "Design":
+        """This design with the smallest machine that fits a board and makes ``target_fps`` frames a second.
+
+        `fit.fit` does it, has the record of the search, and says what *smallest* means.
+
+        Args:
+            image: (C, H, W) whose cold frame is timed; None: the centre of the bundled photograph "camera".
+            dictionary: in place of the one named. clock_mhz: None: ``target.clock_mhz``.
+
+        Raises:
+            InputError: an unknown board; no mapping fits it, or none that fits is fast enough: which resource, by how
+                much, and what is near.
+        """
+        from .mapping.fit import fit
+
+        return fit(self, board, target_fps, image=image, dictionary=dictionary, clock_mhz=clock_mhz).design
+
     @property
     def shifts(self) -> tuple[tuple[int, int], ...]:
         """``((from_step, shift), ...)``, also when the step is one number."""
@@ -239,7 +268,9 @@ class Design(BaseModel):
 
     @property
     def drive_frac(self) -> int:
-        """Fraction bits of the exact D and of every product w*r~: fw + fr."""
+        """Fraction bits of the exact D: fw + fr, of every product w*r~; 2 fw + fy in the gram network form."""
+        if self.machine.schedule == "gram":
+            return self.formats.weight.frac + self.residual_frac
         return self.formats.weight.frac + self.formats.residual.frac
 
     @property

@@ -2,20 +2,18 @@
 
 Every tile has a two-place queue; a beat moves on one cycle after it arrived, when the next queue had a place the cycle
 before. Tile (r, c) sends its own codes, then its eastern neighbour's stream, then (first column) the southern one's,
-then a closing word. ``hw/drain.py`` is the same chain in gates.
+then a closing word. So the tiles' codes leave in raster order, each along its row to the first column and up from
+there. ``hw/drain.py`` is the same chain in gates.
 """
 
-from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from .tiling import IntArray, Tiling
 from .timing import UPDATE_FILL
-
-Beat = tuple[int, int, int, int]
-Node = Generator[tuple[int, Beat | None], int, None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Drained:
 
 def drain(
     tiling: Tiling,
-    codes: list[list[IntArray]],
+    codes: npt.NDArray[np.integer],
     begin: IntArray,
     earliest: int,
     ready: npt.NDArray[np.bool_] | None = None,
@@ -43,76 +41,100 @@ def drain(
     """Run the chain.
 
     Args:
-        codes: per tile and position, the (k, y) pairs that are not 0, as (n, 2) arrays.
-        begin: (T,) first drain cycle of each tile. earliest: first cycle in which the front passes beats on.
+        codes: (h, v, K) the codes. begin: (T,) first drain cycle of each tile.
+        earliest: first cycle in which the front passes beats on.
         ready: the receiver's ready by cycle (held at its last value afterwards); None: always ready.
     """
+    count = int(np.count_nonzero(codes))
+    beats, cycles = np.zeros((count, 4), np.int64), np.zeros(count + 1, np.int64)
     idle = np.zeros(tiling.count, np.int64)
-
-    def accept(at: int) -> int:
-        if ready is None:
-            return at
-        while at < len(ready) and not ready[at]:
-            at += 1
-        return at
-
-    beats: list[Beat] = []
-    cycles: list[int] = []
-    node = _node(tiling, 0, codes, begin, idle)
-    available, beat = next(node)
-    while True:
-        at = accept(max(available, earliest, cycles[-1] + 1 if cycles else 0))
-        cycles.append(at)
-        if beat is None:
-            break
-        beats.append(beat)
-        available, beat = node.send(at)
-    return Drained(np.array(beats, np.int64).reshape(-1, 4), np.array(cycles, np.int64), idle)
+    handshakes = np.zeros(0, np.bool_) if ready is None else np.asarray(ready, np.bool_)
+    rows, columns = tiling.tiles
+    _chain(codes, rows, columns, tiling.update_positions, begin, earliest, handshakes, beats, cycles, idle)
+    return Drained(beats, cycles, idle)
 
 
-def _node(tiling: Tiling, tile: int, codes: list[list[IntArray]], begin: IntArray, idle: IntArray) -> Node:
-    """One tile's stream: yields (first cycle a beat can leave, beat or None for the closing word), is sent when it
-    left.
+@njit(cache=True, inline="always")
+def _enter(node, at, left):  # type: ignore[no-untyped-def]
+    """The first cycle from ``at`` on in which the node's queue has room: the beat before the last has left."""
+    return max(at, left[node, 1] + 1)
+
+
+@njit(cache=True, inline="always")
+def _leave(node, at, left):  # type: ignore[no-untyped-def]
+    """The first cycle in which a beat that entered at ``at`` can leave."""
+    return max(at + 1, left[node, 0] + 1)
+
+
+@njit(cache=True, inline="always")
+def _accept(at, ready):  # type: ignore[no-untyped-def]
+    """The first cycle from ``at`` on in which the receiver is ready."""
+    while at < ready.size and not ready[at]:
+        at += 1
+    return at
+
+
+@njit(cache=True)
+def _send(tile, columns, now, left, front, ready):  # type: ignore[no-untyped-def]
+    """A beat from a tile's own codes to the front, through every queue on its way; the cycle of its hand-over.
+
+    Args:
+        now: (T,) first cycle in which each node can take its next item. left: (T, 2) cycles in which the last beat and
+        the one before left the node's queue. front: first cycle in which the front can pass it on.
     """
-    (row, col), (th, tw) = tiling.place(tile), tiling.block
-    left: list[int] = []  # cycles in which beats left this queue
-    entered = 0
+    node = tile
+    now[node] = _enter(node, now[node], left)
+    available = _leave(node, now[node], left)
+    now[node] += 1
+    while node > 0:
+        following = node - 1 if node % columns else node - columns
+        entered = _enter(following, max(now[following], available), left)
+        left[node, 1], left[node, 0] = left[node, 0], entered
+        available = _leave(following, entered, left)
+        now[following] = entered + 1
+        node = following
+    at = _accept(max(available, front), ready)
+    left[0, 1], left[0, 0] = left[0, 0], at
+    return at
 
-    def place(at: int) -> int:
-        """First cycle from ``at`` on in which the queue has room."""
-        return max(at, left[entered - 2] + 1) if entered >= 2 else at
 
-    def leaves(at: int) -> int:
-        return max(at + 1, left[-1] + 1) if left else at + 1
-
-    now = int(begin[tile]) + UPDATE_FILL
-    for position, present in enumerate(codes[tile]):
-        i, j = divmod(position, tw)
-        for k, y in present.tolist():
-            now = place(now)
-            entered += 1
-            left.append((yield leaves(now), (k, row * th + i, col * tw + j, y)))
-            now += 1
-        if not len(present):
-            now += 1
-    for exists, other in (
-        (col + 1 < tiling.tiles[1], tile + 1),
-        (col == 0 and row + 1 < tiling.tiles[0], tile + tiling.tiles[1]),
-    ):
-        if not exists:
-            now += 1
-            continue
-        source = _node(tiling, other, codes, begin, idle)
-        available, beat = next(source)
+@njit(cache=True)
+def _chain(codes, rows, columns, together, begin, earliest, ready, beats, cycles, idle):  # type: ignore[no-untyped-def]
+    """``drain``, compiled; beats, cycles and idle are filled in."""
+    height, width, kernels = codes.shape
+    th, tw = height // rows, width // columns
+    now, left = begin + UPDATE_FILL, np.full((rows * columns, 2), -(1 << 40), np.int64)
+    sent, before, front = 0, 0, earliest
+    for tile in range(rows * columns):
+        row, column = tile // columns, tile % columns
+        for i in range(row * th, (row + 1) * th):
+            for j in range(column * tw, (column + 1) * tw):
+                if j % together == 0:  # blocks begin at a multiple of it
+                    before = sent
+                for k in range(kernels):
+                    if codes[i, j, k] != 0:
+                        beats[sent, 0], beats[sent, 1], beats[sent, 2], beats[sent, 3] = k, i, j, codes[i, j, k]
+                        cycles[sent] = _send(tile, columns, now, left, front, ready)
+                        front = cycles[sent] + 1
+                        sent += 1
+                if (j + 1) % together == 0 and sent == before:
+                    now[tile] += 1
+        if column < columns - 1:
+            continue  # its eastern neighbour's stream comes next
+        now[tile] += 1
+        # streams end: from the last column to the second, and where there is nothing further south up to the front
+        node = tile
         while True:
-            now = place(max(now, available))
-            if beat is None:
-                now += 1
+            if node % columns or node // columns == rows - 1:
+                now[node] += 1  # no southern stream to merge
+            elif tile < rows * columns - 1:
                 break
-            entered += 1
-            left.append((yield leaves(now), beat))
-            available, beat = source.send(now)
-            now += 1
-    now = place(now)
-    idle[tile] = now + 1
-    yield leaves(now), None
+            now[node] = _enter(node, now[node], left)
+            idle[node] = now[node] + 1
+            available = _leave(node, now[node], left)
+            if node == 0:
+                cycles[sent] = _accept(max(available, front), ready)
+                return
+            following = node - 1 if node % columns else node - columns
+            now[following] = _enter(following, max(now[following], available), left) + 1
+            node = following

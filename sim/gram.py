@@ -84,7 +84,7 @@ class GramNetwork:
         scale = norm(image * plan.input.scale + lost)
         active, at_rest = int(np.count_nonzero(self.y)), False
         changed, leaving = np.zeros(steps, np.int64), np.zeros(steps, np.int64)
-        rows: list[tuple[float, int, int, int]] = []
+        rows: list[tuple[float, int, int, int, int]] = []
         for n in range(steps):
             shift = next(s for first, s in reversed(plan.step_shift) if first <= n)
             flat = self.d.reshape(-1)
@@ -100,7 +100,8 @@ class GramNetwork:
             active += more
             changed[n], leaving[n] = events, outside
             squared = squared_error(self.r, lost, plan.residual_scale, g.margin)
-            rows.append((100 * float(np.sqrt(squared)) / scale if scale else 0.0, active, events, products))
+            error_now = 100 * float(np.sqrt(squared)) / scale if scale else 0.0
+            rows.append((error_now, active, events, products, g.sheet[0] * g.sheet[1]))
             if at_rest := bool(settled(changed, n + 1, plan.settle, warm)):
                 steps = n + 1
                 break
@@ -115,7 +116,7 @@ class GramNetwork:
             macs_dense=2 * g.pairs * steps,
             code_events=int(trace.code_events.sum()),
             saturations=int(leaving.sum()),
-            update_positions=steps * g.sheet[0] * g.sheet[1],
+            update_positions=int(trace.update_positions.sum()),
             pixels_in=image.size,
             codes_out=int(np.count_nonzero(self.y)),
         )
@@ -171,9 +172,9 @@ def _by_phase(weights: IntArray, stride: int) -> IntArray:
     return np.ascontiguousarray(padded[:, :, :, ::-1].transpose(1, 2, 4, 3, 0)).reshape(channels, patch, stride, -1)
 
 
-def _steps(error: FloatArray, active: IntArray, events: IntArray, products: IntArray) -> Steps:
+def _steps(error: FloatArray, active: IntArray, events: IntArray, products: IntArray, updated: IntArray) -> Steps:
     none = np.zeros(len(error), np.int64)
-    return Steps(error, active, events, none, none, products, np.zeros((0, 0), np.int64))
+    return Steps(error, active, events, none, none, products, np.zeros((0, 0), np.int64), update_positions=updated)
 
 
 def gram(plan: Plan, weights: IntArray, image: IntArray, steps: int, *, reference: FloatArray | None = None) -> Run:

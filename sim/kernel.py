@@ -17,7 +17,6 @@ from numba import njit
 
 from .fixed import Format
 from .plan import Plan
-from .tiling import IntArray
 
 ROUNDING = {"half_up": 0, "half_even": 1, "floor": 2, "toward_zero": 3}
 
@@ -235,8 +234,3 @@ def codes(u, a):  # type: ignore[no-untyped-def]
     for n in range(flat.size):
         out[n] = transfer(flat[n], a)
     return out.reshape(u.shape)
-
-
-def code_of(membrane: IntArray, plan: Plan) -> IntArray:
-    """The codes of an array of membranes, as integers of the code's format."""
-    return np.asarray(codes(np.ascontiguousarray(membrane, np.int64), arithmetic(plan)), np.int64)

@@ -7,7 +7,7 @@ from ..golden.errors import InputError
 from . import widths
 from .fixed import requantise
 from .sections import MAX_FORMAT_WIDTH
-from .timing import STEPS_WIDTH
+from .timing import SETTLE_DELAY, STEPS_WIDTH
 
 if TYPE_CHECKING:
     from .design import Design
@@ -28,6 +28,7 @@ def check_machine(design: "Design") -> None:
     _check_formats(design)
     _check_accumulators(design)
     _check_tiles(design)
+    _check_settle(design)
     _check_lanes(design)
 
 
@@ -38,7 +39,7 @@ def _check_golden_only(design: "Design") -> None:
             f"dynamics.eta {dynamics.eta} is for golden runs only: the machine steps by powers of two; "
             f"remove it and use dynamics.step_shift = {_nearest_shift(dynamics.eta)}"
         )
-    if dynamics.border != "cropped":
+    if dynamics.border != "cropped" and (design.machine.schedule, dynamics.border) != ("gram", "extended"):
         raise InputError(f'dynamics.border "{dynamics.border}" is for golden runs only; the machine needs "cropped"')
     if not dynamics.inclusive:
         raise InputError("dynamics.inclusive false is for golden runs only; the machine needs true (u >= threshold)")
@@ -81,12 +82,15 @@ def _check_formats(design: "Design") -> None:
 
 
 def _finer_code(design: "Design") -> str:
+    """The code with the fewest more fraction bits that is not 0 at the threshold. The finest is never 0: no membrane is
+    finer.
+    """
     code, membrane = design.formats.code, design.formats.membrane
     for frac in range(code.frac + 1, MAX_FORMAT_WIDTH + 1):
-        wider = dataclasses.replace(code, width=code.width + frac - code.frac, frac=frac)
-        if wider.width <= MAX_FORMAT_WIDTH and requantise(design.threshold_q, membrane.frac, wider) != 0:
-            return f"use {wider}"
-    return f"use a threshold of {code.scale!r}"
+        wider = dataclasses.replace(code, width=min(code.width + frac - code.frac, MAX_FORMAT_WIDTH), frac=frac)
+        if requantise(design.threshold_q, membrane.frac, wider) != 0:
+            break
+    return f"use {wider}"
 
 
 def _check_accumulators(design: "Design") -> None:
@@ -122,6 +126,15 @@ def _check_tiles(design: "Design") -> None:
         raise InputError(
             f"machine.tiles {list(tiles)}: {count} {name} of tiles give blocks of {side} pixels where "
             f"patch - stride needs {need}; use {remedy}"
+        )
+
+
+def _check_settle(design: "Design") -> None:
+    most, tiles = SETTLE_DELAY + 1, design.machine.tiles
+    if design.dynamics.settle and max(tiles) > most:
+        raise InputError(
+            f"dynamics.settle {design.dynamics.settle} needs a mesh of at most {most} tiles a side, and machine.tiles "
+            f"is {list(tiles)}; use fewer tiles or dynamics.settle = 0"
         )
 
 
@@ -170,11 +183,30 @@ def _check_lanes(design: "Design") -> None:
             f"machine.detect_lanes {machine.detect_lanes} does not divide the {machine.scatter_lanes} "
             f"scatter lanes; use {near}"
         )
+    _check_update_positions(design)
     if not 1 <= machine.link_depth <= MAX_LINK_DEPTH:
         near = str(1 if machine.link_depth < 1 else MAX_LINK_DEPTH)
         raise InputError(f"machine.link_depth cannot be {machine.link_depth}; use {near}")
     if design.target.clock_mhz <= 0:
         raise InputError(f"target.clock_mhz must be above 0, not {design.target.clock_mhz}; the default is 80")
+
+
+def _check_update_positions(design: "Design") -> None:
+    """A word of U holds the positions; their drives lie in as many banks of D, in one word of each."""
+    machine, kernels = design.machine, design.network.kernels
+    if machine.update_positions not in (1, 2):
+        raise InputError(f"machine.update_positions cannot be {machine.update_positions}; use 1 or 2")
+    if machine.update_positions == 2 and machine.gather_lanes < 2 * kernels:
+        raise InputError(
+            f"machine.update_positions 2 needs two banks of D, and machine.gather_lanes {machine.gather_lanes} give "
+            f"one; use gather_lanes = {2 * kernels} or update_positions = 1"
+        )
+    columns = design.geometry.sheet[1] // machine.tiles[1]
+    if columns % machine.update_positions:
+        raise InputError(
+            f"machine.update_positions 2 takes the V1 columns of a tile in pairs, and a tile has {columns}; "
+            f"use update_positions = 1 or tiles with an even number of columns"
+        )
 
 
 def legal_gather_lanes(kernels: int) -> list[int]:

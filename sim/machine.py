@@ -4,26 +4,37 @@ The ``delta`` schedule is the event-driven mesh of tiles that the RTL is; ``skip
 every step and give the same bits. Nothing here is estimated: every count is incremented by the code that does the work.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ..golden.dictionary import Dictionary, shipped
 from ..golden.errors import InputError
 from ..golden.geometry import Geometry
 from . import mesh
 from .design import Design
+from .detect import detect_of
 from .drain import Drained, drain
+from .exchange import clock_of, sorted_of
 from .fixed import quantise
-from .kernel import arithmetic, code_of
+from .gram import gram
+from .kernel import arithmetic, codes
 from .plan import Plan
 from .recomputed import recomputed
-from .run import Counts, Cycles, FloatArray, Ports, Run, Steps, StepView, ended, error_percent, norm, word_type
+from .run import Counts, Cycles, FloatArray, Ports, Run, Steps, StepView, ended, late_events, norm
+from .sheet import drive_bound, layout_of, lists_of, state_of, types_of, weights_of
 from .tile import shape_of
-from .tiling import DIRECTIONS, IntArray
-from .timing import CLEAR_MARGIN, FLUSH_INPUT, WINDOW, Phase
+from .tiling import IntArray
+from .timing import CLEAR_MARGIN, FLUSH_INPUT, Phase
+from .update import update_of
+from .view import view
+
+_UNINTERRUPTED = 1 << 26
+"""Updates of neurons between two looks at the keyboard's interrupt, about: a tenth of a second."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class _Timeline:
 
     load: int  # cycle of the last pixel
     drain_begin: IntArray
-    present: list[list[IntArray]]
+    codes: npt.NDArray[np.integer]  # (h, v, K)
     phases: IntArray
 
     def cycles(self, drained: Drained) -> Cycles:
@@ -41,80 +52,47 @@ class _Timeline:
         return Cycles(int(drained.cycles[-1]) + 1, self.load, int(self.drain_begin.max()) - 1, rows, drained.cycles)
 
 
-@dataclass
-class _Tally:
-    """What a frame has done so far: the compiled functions' counters, and what each step added to them."""
-
-    gathers: IntArray  # products, issues, pauses, residual events, words scanned
-    updates: IntArray  # code events, membranes outside, positions; [3] neurons active now
-    exchanges: IntArray  # products, issues, events scattered; [3] overflow; link events, rounds
-    traffic: IntArray  # (T, 8) events sent, by link
-    rows: list[tuple[float, int, int, int, int, int]]
-    events_late: int = 0
-    saturated_late: int = 0
-    quiet: int = 0
-
-    @classmethod
-    def empty(cls, tiles: int) -> "_Tally":
-        gathers, updates, exchanges = (np.zeros(n, np.int64) for n in (5, 4, 6))
-        return cls(gathers, updates, exchanges, np.zeros((tiles, 8), np.int64), [])
-
-    def now(self) -> IntArray:
-        """Code events, residual events, link events, products, membranes outside."""
-        g, u, e = self.gathers, self.updates, self.exchanges
-        return np.array([u[0], g[3], e[4], g[0] + e[0], u[1]], np.int64)
-
-    def add(self, before: IntArray, error: float, left: int) -> None:
-        """Close a step that began at ``before``; ``left`` steps remain, it included."""
-        code, residual, link, macs, outside = (self.now() - before).tolist()
-        self.rows.append((error, int(self.updates[3]), code, residual, link, macs))
-        self.quiet = 0 if code else self.quiet + 1
-        if left <= WINDOW:
-            self.events_late += code
-            self.saturated_late += outside
-
-    def counts(self, steps: int, macs_dense: int, pixels_in: int, codes_out: int) -> Counts:
-        g, u, e = self.gathers.tolist(), self.updates.tolist(), self.exchanges.tolist()
-        return Counts(
-            steps=steps, scatter_macs=e[0], gather_macs=g[0], macs_dense=macs_dense, code_events=u[0],
-            residual_events=g[3], link_events=e[4], rounds=e[5], scatter_issues=e[1], gather_issues=g[1],
-            gather_pauses=g[2], scattered_events=e[2], detect_words=g[4], update_positions=u[2], saturations=u[1],
-            pixels_in=pixels_in, codes_out=codes_out,
-        )  # fmt: skip
-
-    def steps(self, ends: IntArray) -> Steps:
-        error, *rest = zip(*self.rows, strict=True)
-        active, code, residual, link, macs = (np.array(column, np.int64) for column in rest)
-        return Steps(np.array(error), active, code, residual, link, macs, ends)
-
-
 class Machine:
     """The delta machine of one design and dictionary, with the state that a warm frame builds on.
 
     Args:
         plan: the machine. weights: (K, C, p, p) integers of the plan's weight format.
+        threads: processors that share the work; the result does not depend on it.
+
+    Raises:
+        InputError: fewer than one thread.
     """
 
-    def __init__(self, plan: Plan, weights: IntArray) -> None:
+    def __init__(self, plan: Plan, weights: IntArray, threads: int = 1) -> None:
+        if threads < 1:
+            raise InputError(f"threads must be at least 1, not {threads}")
         t, g = plan.tiling, plan.tiling.geometry
-        self.plan, self.weights = plan, np.ascontiguousarray(weights, np.int64)
-        drive = word_type(plan.drive_width)
-        self._gather_weights = np.ascontiguousarray(np.moveaxis(self.weights, 0, -1), drive)
-        self._a, self._shape, self._send = arithmetic(plan), shape_of(plan), t.send_mask()
-        self._inside = np.array([t.inside(n) for n in range(t.count)], np.int64)
-        self._wiring = mesh.Wiring(
-            t.neighbours, np.array(DIRECTIONS, np.int64), np.array(t.block, np.int64), plan.link_depth
+        self.plan, self.weights, self.threads = plan, np.ascontiguousarray(weights, np.int64), threads
+        a, layout, types = arithmetic(plan), layout_of(plan), types_of(plan, self.weights)
+        self._engine = mesh.Engine(
+            layout,
+            shape_of(plan),
+            a,
+            update_of(plan, a, np.dtype(types.membrane).itemsize * 8, drive_bound(plan, self.weights)),
+            detect_of(plan, a),
+            weights_of(layout, self.weights, types),
+            state_of(layout, types),
+            lists_of(layout, types, threads),
+            sorted_of(plan),
+            clock_of(plan),
+            np.zeros((t.count, 4), np.int64),
+            np.zeros(1, np.bool_),
+            np.array([plan.settle, 0], np.int64),
+            mesh.counters_of(threads),
         )
-        (th, tw), (hr, wr), k = t.block, t.region, g.kernels
-        self.u, self.d = np.zeros((t.count, th, tw, k), np.int64), np.zeros((t.count, th, tw, k), drive)
-        self.r, self.s = (np.zeros((t.count, g.channels, hr, wr), np.int64) for _ in range(2))
-        events = [np.zeros((t.count, th * tw * k), np.int64) for _ in range(5)]
-        self._codes = (events[0], events[1], events[2], events[3], events[4])
-        self._serial = np.zeros((t.count, th * tw * k), np.int64)
-        self._pixels = tuple(np.zeros((t.count, g.channels * hr * wr), np.int64) for _ in range(5))
         self.input = np.zeros(g.image_shape, np.int64)
-        self.overflow, self.dirty = False, True
+        self.dirty = True
         self._last: _Timeline | None = None
+
+    @property
+    def overflow(self) -> bool:
+        """An add into R left its word since the last cold start."""
+        return bool(self._engine.flag[0])
 
     def frame(
         self,
@@ -126,7 +104,7 @@ class Machine:
         observe: Callable[[StepView], None] | None = None,
         reference: FloatArray | None = None,
     ) -> Run:
-        """One frame: load, ``steps`` steps, drain.
+        """One frame: load, ``steps`` steps (fewer when it settles), drain.
 
         Args:
             image: (C, H, W) integers of the input format. warm: start from the state of the frame before.
@@ -142,104 +120,119 @@ class Machine:
         if warm and self.dirty:
             raise InputError("a warm frame needs the state of a frame before it; run a cold frame first")
         plan, t, ports = self.plan, self.plan.tiling, ports or Ports()
+        lost, scale = _lost(image, plan, reference)
+        trace = mesh.trace_of(steps, t.count)
         started = time.perf_counter()
-        log: list[IntArray] = []
-        begin, load = self._load(image, warm, ports, log)
-        tally = _Tally.empty(t.count)
-        quantised = np.asarray(image * plan.input.scale, np.float64)
-        lost = np.zeros_like(quantised) if reference is None else reference - quantised
-        scale = norm(quantised + lost)
-        acknowledged = np.full((t.count, 8), -(1 << 40), np.int64)
-        ends = np.zeros((steps, t.count), np.int64)
-        for n in range(steps):
-            before = tally.now()
-            log.append(_phase_rows(Phase.GATHER, begin))
-            found, pixel_events = mesh.gather_all(
-                self.r, self.s, self.d, self._gather_weights, self._inside, begin, self._a, self._shape, self._pixels,
-                tally.gathers,
-            )  # fmt: skip
-            wait = mesh.wait_after_gather(found)
-            log += [_phase_rows(Phase.FLUSH, found + 1), _phase_rows(Phase.WAIT, wait)]
-            shift = next(s for first, s in reversed(plan.step_shift) if first <= n)
-            events, cycles = mesh.update_all(
-                self.u, self.d, shift, self._a, self._send, self._codes, self._serial, tally.updates
-            )
-            changed = mesh.Changed(self._codes, self._serial, events, cycles)
-            done, phases = mesh.exchange(
-                self.r, self.weights, changed, self._wiring, wait, acknowledged, self._shape, self._a, tally.exchanges,
-                tally.traffic,
-            )  # fmt: skip
-            log.append(phases)
-            begin = mesh.gather_after_exchange(done)
-            ends[n] = begin - 1
-            residual = np.asarray(self._assemble(self.r) * plan.residual_scale + lost, np.float64)
-            tally.add(before, error_percent(residual, scale), steps - n)
-            if observe is not None:
-                observe(self._view(n, events, pixel_events))
-        self.overflow |= bool(tally.exchanges[3])
-        present = self._present()
-        drained = drain(t, present, begin, load + 1, ports.codes_ready)
-        self._last = _Timeline(load, begin, present, np.concatenate([*log, _phase_rows(Phase.DRAIN, begin)]))
+        log, load = self._load(image, warm, ports)
+        log, done = self._run(steps, lost, trace, log, observe)
+        trace = mesh.done_of(trace, done)
+        begin = self._engine.clock.begin.copy()
+        sheet = self._engine.state.u.reshape(*t.geometry.sheet, t.geometry.kernels)
+        found = codes(sheet, self._engine.arithmetic).astype(np.int32)
+        drained = drain(t, found, begin, load + 1, ports.codes_ready)
         seconds = time.perf_counter() - started
-        membrane = _global(self.u, t.tiles)
+        self._last = _Timeline(load, begin, found, np.concatenate([log, _phase_rows(Phase.DRAIN, begin)]))
+        events_late, saturated_late, quiet = late_events(trace.code_events, trace.outside)
+        at_rest = bool(self._engine.counters[mesh.REST])
         return Run(
             plan,
             image.copy(),
             self.weights,
-            code_of(membrane, plan),
-            membrane,
-            self._assemble(self.r),
-            tally.counts(steps, 2 * t.geometry.pairs * steps, image.size, len(drained.beats)),
+            np.ascontiguousarray(np.moveaxis(found, -1, 0), np.int64),
+            self._membrane(),
+            self._own(self._engine.state.r),
+            self._counts(trace, image.size, len(drained.beats)),
             self._last.cycles(drained),
-            tally.steps(ends),
-            ended(tally.events_late, tally.saturated_late, tally.quiet, t.geometry.neurons),
+            self._steps(trace, scale),
+            ended(events_late, saturated_late, quiet, t.geometry.neurons, at_rest),
             self.overflow,
             (),
             seconds,
-            tally.events_late,
-            tally.saturated_late > 0,
-            tally.traffic,
+            events_late,
+            saturated_late > 0,
+            trace.traffic.sum(axis=0),
+            at_rest,
         )
 
-    def _view(self, step: int, events: IntArray, pixel_events: IntArray) -> StepView:
-        tiles = range(self.plan.tiling.count)
-        return StepView(
-            step,
-            self.u,
-            np.asarray(self.d, np.int64),
-            self.r,
-            self.s,
-            [np.stack([c[tile, : events[tile]] for c in self._codes], axis=1) for tile in tiles],
-            [np.stack([p[tile, : pixel_events[tile]] for p in self._pixels[:4]], axis=1) for tile in tiles],
-        )
+    def _run(
+        self,
+        steps: int,
+        lost: npt.NDArray[np.float32],
+        trace: mesh.Trace,
+        log: IntArray,
+        observe: Callable[[StepView], None] | None,
+    ) -> tuple[IntArray, int]:
+        """The steps of a frame; the log of phases, and the steps done."""
+        shifts = np.array([next(s for first, s in reversed(self.plan.step_shift) if first <= n) for n in range(steps)])
+        at_once = 1 if observe is not None else max(1, _UNINTERRUPTED // self.plan.tiling.geometry.neurons)
+        logged = len(log)
+        for first in range(0, steps, at_once):
+            sent = self._engine.state.s.copy() if observe is not None else None
+            log, logged, done = self._together(first, min(steps, first + at_once), shifts, lost, trace, log, logged)
+            if observe is not None and sent is not None:
+                observe(view(first, self.plan, self._engine, sent))
+            if self._engine.counters[mesh.REST]:
+                break
+        return log[:logged], done
 
-    def _load(self, image: IntArray, warm: bool, ports: Ports, log: list[IntArray]) -> tuple[IntArray, int]:
-        """Clear (cold) and add the input's change to R; the first gather cycle of each tile, and
-        the cycle of the last pixel."""
-        plan, t = self.plan, self.plan.tiling
+    def _together(  # type: ignore[no-untyped-def]
+        self,
+        first: int,
+        last: int,
+        shifts: IntArray,
+        lost: npt.NDArray[np.float32],
+        trace: mesh.Trace,
+        log: IntArray,
+        logged: int,
+    ):
+        """``mesh.advance`` on all threads."""
+        others = [
+            threading.Thread(
+                target=mesh.advance,
+                args=(n, self.threads, first, last, shifts, lost, self._engine, trace, log[:0], 0),
+            )
+            for n in range(1, self.threads)
+        ]
+        for other in others:
+            other.start()
+        try:
+            return mesh.advance(0, self.threads, first, last, shifts, lost, self._engine, trace, log, logged)
+        except SystemError as error:  # Ctrl-C that came while compiled code ran is reported on its return in this guise
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            for other in others:
+                other.join()
+
+    def _load(self, image: IntArray, warm: bool, ports: Ports) -> tuple[IntArray, int]:
+        """Clear (cold) and add the input's change to R, set the clock; the phases, and the cycle of the last pixel."""
+        plan, t, g, state = self.plan, self.plan.tiling, self.plan.tiling.geometry, self._engine.state
         if not warm:
-            for state in (self.u, self.d, self.r, self.s):
-                state[:] = 0
-            self.input[:] = 0
-            self.overflow = False
+            for array in (state.u, state.d, state.r, state.s, state.active, self.input, self._engine.flag):
+                array[...] = 0
         change = (image - self.input) << plan.input_shift
         half = 1 << (plan.residual_width - 1)
-        for tile in range(t.count):
-            (y0, x0), (y_low, y_high, x_low, x_high) = t.origin(tile), t.inside(tile)
-            part = self.r[tile, :, y_low:y_high, x_low:x_high]
-            part += change[:, y0 + y_low : y0 + y_high, x0 + x_low : x0 + x_high]
-            self.overflow |= bool(((part >= half) | (part < -half)).any())
-            part[:] = (part + half) % (2 * half) - half
-        self.input[:] = image
+        part = state.r[:, g.margin : g.margin + g.image[0], g.margin : g.margin + g.image[1]]
+        change += part
+        if change.max(initial=0) >= half or change.min(initial=0) < -half:
+            self._engine.flag[0] = True
+            change = (change + half) % (2 * half) - half
+        part[...] = change
+        self._engine.lists.peak[0] = np.abs(state.r).max()
+        self.input[...] = image
         self.dirty = False
         hops = np.array([sum(t.place(n)) for n in range(t.count)], np.int64)
         first_pixel = 2 + (0 if warm else t.clear_cycles + CLEAR_MARGIN)
         last = int(ports.pixels[-1]) if ports.pixels is not None else first_pixel + image.size - 1
-        if not warm:
-            log.append(_phase_rows(Phase.CLEAR, 3 + hops))
+        log = [] if warm else [_phase_rows(Phase.CLEAR, 3 + hops)]
         log.append(_phase_rows(Phase.INPUT, 3 + hops + (0 if warm else t.clear_cycles)))
         log.append(_phase_rows(Phase.FLUSH, last + 4 + hops))
-        return last + 4 + FLUSH_INPUT + hops, last
+        clock = self._engine.clock
+        clock.begin[:] = last + 4 + FLUSH_INPUT + hops
+        clock.acknowledged[:] = -(1 << 40)
+        self._engine.settle[1] = warm
+        return np.concatenate(log), last
 
     def replay(self, ports: Ports) -> Cycles:
         """The clock of the last frame again, for other handshakes: the bits and the events are the same.
@@ -251,44 +244,80 @@ class Machine:
         later = 0 if ports.pixels is None else int(ports.pixels[-1]) - last.load
         moved = last.phases.copy()
         moved[:, 2] += np.where(np.isin(moved[:, 1], (Phase.CLEAR, Phase.INPUT)), 0, later)
-        timeline = _Timeline(last.load + later, last.drain_begin + later, last.present, moved)
+        timeline = _Timeline(last.load + later, last.drain_begin + later, last.codes, moved)
         return timeline.cycles(
-            drain(self.plan.tiling, last.present, timeline.drain_begin, timeline.load + 1, ports.codes_ready)
+            drain(self.plan.tiling, last.codes, timeline.drain_begin, timeline.load + 1, ports.codes_ready)
         )
 
-    def _present(self) -> list[list[IntArray]]:
-        """Per tile and position the (k, y) pairs that are not 0."""
-        y, positions = code_of(self.u, self.plan), self.plan.tiling.positions
-        present = []
-        for tile in range(self.plan.tiling.count):
-            flat = y[tile].reshape(positions, -1)
-            at, k = np.nonzero(flat)
-            pairs = np.stack([k, flat[at, k]], axis=1)
-            present.append(np.split(pairs, np.searchsorted(at, np.arange(1, positions))))
-        return present
-
-    def _assemble(self, regions: IntArray) -> IntArray:
-        """(C, H, W) from the tiles' own pixels of an array of regions (T, C, Hr, Wr)."""
-        t, g = self.plan.tiling, self.plan.tiling.geometry
-        height, width = t.block[0] * g.stride, t.block[1] * g.stride
-        own = regions[:, :, g.margin : g.margin + height, g.margin : g.margin + width]
-        return np.ascontiguousarray(
-            own.reshape(*t.tiles, g.channels, height, width).transpose(2, 0, 3, 1, 4).reshape(g.image_shape)
+    def _counts(self, trace: mesh.Trace, pixels_in: int, codes_out: int) -> Counts:
+        t = self.plan.tiling
+        steps, gathers, exchanges = len(trace.square), trace.gathers.sum(axis=0), trace.exchanges.sum(axis=0)
+        return Counts(
+            steps=steps,
+            scatter_macs=int(exchanges[0]),
+            gather_macs=int(gathers[0]),
+            macs_dense=2 * t.geometry.pairs * steps,
+            code_events=int(trace.code_events.sum()),
+            residual_events=int(gathers[3]),
+            link_events=int(exchanges[3]),
+            rounds=int(exchanges[4]),
+            scatter_issues=int(exchanges[1]),
+            gather_issues=int(gathers[1]),
+            gather_pauses=int(gathers[2]),
+            scattered_events=int(exchanges[2]),
+            detect_words=steps * t.count * t.sent_depth,
+            update_positions=steps * t.count * t.positions,
+            saturations=int(trace.outside.sum()),
+            pixels_in=pixels_in,
+            codes_out=codes_out,
         )
+
+    def _steps(self, trace: mesh.Trace, scale: float) -> Steps:
+        t, steps = self.plan.tiling, len(trace.square)
+        gathers, exchanges = trace.gathers.T.copy(), trace.exchanges.T.copy()
+        return Steps(
+            percent_error=100 * np.sqrt(trace.square) / scale if scale else np.zeros(steps),
+            active=trace.active,
+            code_events=trace.code_events,
+            residual_events=gathers[3],
+            link_events=exchanges[3],
+            macs=gathers[0] + exchanges[0],
+            end_cycle=trace.ends,
+            scatter_macs=exchanges[0],
+            gather_macs=gathers[0],
+            scatter_issues=exchanges[1],
+            gather_issues=gathers[1],
+            gather_pauses=gathers[2],
+            scattered_events=exchanges[2],
+            update_positions=np.full(steps, t.count * t.positions, np.int64),
+            detect_words=np.full(steps, t.count * t.sent_depth, np.int64),
+            link_traffic=trace.traffic,
+        )
+
+    def _membrane(self) -> IntArray:
+        """(K, H/s, W/s) membranes."""
+        g, u = self.plan.tiling.geometry, self._engine.state.u
+        return np.ascontiguousarray(np.moveaxis(u.reshape(*g.sheet, g.kernels), -1, 0), np.int64)
+
+    def _own(self, region: npt.NDArray[np.integer]) -> IntArray:
+        """(C, H, W): the image's part of an array over the region."""
+        g = self.plan.tiling.geometry
+        inside = region[:, g.margin : g.margin + g.image[0], g.margin : g.margin + g.image[1]]
+        return np.ascontiguousarray(inside, np.int64)
+
+
+def _lost(image: IntArray, plan: Plan, reference: FloatArray | None) -> tuple[npt.NDArray[np.float32], float]:
+    """What quantising took from the float image (C, H, W), and the image's norm; nothing where there is no image."""
+    quantised = np.asarray(image * plan.input.scale, np.float64)
+    if reference is None:
+        return np.zeros(image.shape, np.float32), norm(quantised)
+    return np.ascontiguousarray(reference - quantised, np.float32), norm(reference)
 
 
 def _phase_rows(phase: Phase, cycles: IntArray) -> IntArray:
     rows = np.empty((len(cycles), 3), np.int64)
     rows[:, 0], rows[:, 1], rows[:, 2] = np.arange(len(cycles)), int(phase), cycles
     return rows
-
-
-def _global(blocks: IntArray, tiles: tuple[int, int]) -> IntArray:
-    """(K, H/s, W/s) from the tiles' blocks (T, th, tw, K)."""
-    _, th, tw, k = blocks.shape
-    return np.ascontiguousarray(
-        blocks.reshape(*tiles, th, tw, k).transpose(4, 0, 2, 1, 3).reshape(k, tiles[0] * th, tiles[1] * tw)
-    )
 
 
 def _compile(plan: Plan, weights: IntArray, schedule: str) -> None:
@@ -299,10 +328,12 @@ def _compile(plan: Plan, weights: IntArray, schedule: str) -> None:
     g = plan.tiling.geometry
     single = Geometry((g.stride, g.stride), g.channels, g.kernels, g.patch, g.stride)
     small, nothing = (
-        replace(plan, tiling=replace(plan.tiling, geometry=single, tiles=(1, 1))),
+        replace(plan, tiling=replace(plan.tiling, geometry=single, tiles=(1, 1), update_positions=1)),
         np.zeros(single.image_shape, np.int64),
     )
-    if schedule == "delta":
+    if schedule == "gram":
+        gram(small, weights, nothing, 1)
+    elif schedule == "delta":
         Machine(small, weights).frame(nothing, 1)
     else:
         recomputed(small, weights, nothing, 1, skip=schedule == "skip")
@@ -338,11 +369,13 @@ def simulate(
     *,
     dictionary: Dictionary | None = None,
     observe: Callable[[StepView], None] | None = None,
+    threads: int = 1,
 ) -> Run:
     """Run a design on an image (C, H, W), cold, with the design's schedule.
 
     Args:
         dictionary: in place of the one the design names. observe: called after every step (delta only).
+        threads: processors that share the work (delta only); the result does not depend on it.
 
     Raises:
         InputError: an image of another shape or with NaN, and whatever ``design.check_machine`` refuses.
@@ -358,15 +391,17 @@ def simulate(
     weights = quantise(dictionary.atoms, design.formats.weight)
     plan = Plan.of(design, weights)
     x = plan.quantise_image(image)
+    clipped = np.count_nonzero(np.abs(x * plan.input.scale - image) > plan.input.scale)
     _compile(plan, weights, design.machine.schedule)
     if design.machine.schedule == "delta":
-        run = Machine(plan, weights).frame(x, design.dynamics.steps, observe=observe, reference=image)
+        run = Machine(plan, weights, threads).frame(x, design.dynamics.steps, observe=observe, reference=image)
+    elif design.machine.schedule == "gram":
+        run = gram(plan, weights, x, design.dynamics.steps, reference=image)
     else:
         run = recomputed(
             plan, weights, x, design.dynamics.steps, skip=design.machine.schedule == "skip", reference=image
         )
     notes = design.warnings(weights)
-    clipped = np.count_nonzero(np.abs(x * plan.input.scale - image) > plan.input.scale)
     if clipped:
         notes.append(
             f"formats.input {plan.input} cannot hold {clipped} of {image.size} input values ({image.min():.3f} .. "

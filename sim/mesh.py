@@ -1,203 +1,249 @@
-"""The mesh of tiles: one step of all of them, the rounds of the exchange, and the clock of every tile.
+"""The mesh: steps of the whole network, in words and in cycles.
 
-The clock is a max-plus recurrence over what the run did: only ``max`` and ``+``; every service time is a function of
-the data. For tile t in round r, with the neighbours b in link order:
-
-    update starts    c = max(first cycle of the wait, what b consumed of the round before + 2) + 1
-    round closes     at the refusal of event F + 1, or when the last position leaves the serialiser
-    sources          own store first, then each link once its token is visible (b's close + 2):
-                     a source with events is done 4 cycles of fill and its service later, one without at once
-    step ends        when every source has been consumed and nobody has another round
-
-``hw/mesh.py`` and ``hw/exchange.py`` are the same thing in gates, to the cycle.
+A step is detect, gather and update, scatter: three sweeps over arrays that all tiles share, which several threads
+share too, and then the clocks of the tiles, which follow from the events. ``hw/mesh.py`` is the mesh in gates.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
-from .tile import detect, gather, scatter, update
+from .detect import Detect, detect_block, largest, squares_of_block
+from .exchange import Clock, Sorted, exchange, note, overflows, room_for, sort_events
+from .gather import gather_row
+from .kernel import Arithmetic
+from .scatter import burden, most_added, scatter_rows, wrap_rows
+from .settle import settled
+from .sheet import Layout, Lists, State, Weights
+from .simd import borrowed
+from .team import SHARE, claim, claim_own, meet
+from .tile import Shape, gather_clock
 from .tiling import IntArray
-from .timing import FLUSH_GATHER, FLUSH_SCATTER, SCATTER_FILL, TOKEN_DELAY, UPDATE_FILL, Phase
+from .timing import DETECT_FIFO, FLUSH_GATHER, FLUSH_SCATTER, Phase
+from .update import Update, update_row
 
 # plain integers: compiled functions take no enum members
-_GATHER, _WAIT, _UPDATE, _SCATTER, _FLUSH = (
-    int(Phase.GATHER),
-    int(Phase.WAIT),
-    int(Phase.UPDATE),
-    int(Phase.SCATTER),
-    int(Phase.FLUSH),
-)
+_GATHER, _WAIT, _FLUSH = int(Phase.GATHER), int(Phase.WAIT), int(Phase.FLUSH)
+
+# places of the threads' counters, each in a cache line of its own; REST: the frame ends with this step
+_MEET, _BLOCK, _TILE, REST = 0, 8, 16, 24
+_ROW = 32  # from here on SHARE for each thread
+_BANDS = 4  # of R's rows for each thread
+
+
+class Trace(NamedTuple):
+    """What each step did; the first axis of every array is the step."""
+
+    square: npt.NDArray[np.float64]  # sum of (residual)^2 after the step
+    active: IntArray  # neurons with a code after it
+    code_events: IntArray
+    outside: IntArray  # membranes outside their range
+    gathers: IntArray  # (steps, 4) products, issues, pauses, residual events
+    exchanges: IntArray  # (steps, 5) products, issues, events scattered, link events, rounds
+    traffic: IntArray  # (steps, T, 8) events sent, by link
+    ends: IntArray  # (steps, T) last cycle of the step's exchange
+
+
+class Engine(NamedTuple):
+    """Everything that the compiled step needs."""
+
+    layout: Layout
+    shape: Shape
+    arithmetic: Arithmetic
+    update: Update
+    detect: Detect
+    weights: Weights
+    state: State
+    lists: Lists
+    events: Sorted
+    clock: Clock
+    gathers: IntArray  # (T, 4) scratch: each tile's counts of detect and gather
+    flag: npt.NDArray[np.bool_]  # (1,) an add left R's word
+    settle: IntArray  # (2,) quiet steps that end a frame (0: none), and whether the frame is warm
+    counters: IntArray  # of the threads, `counters_of`
+
+
+def counters_of(threads: int) -> IntArray:
+    """The counters of so many threads: those of all, then each one's of V1 rows, then each one's of bands of R."""
+    return np.zeros(_ROW + 2 * SHARE * threads, np.int64)
+
+
+def trace_of(steps: int, tiles: int) -> Trace:
+    """An empty trace."""
+    single = [np.zeros(steps, np.int64) for _ in range(3)]
+    return Trace(
+        np.zeros(steps, np.float64), single[0], single[1], single[2], np.zeros((steps, 4), np.int64),
+        np.zeros((steps, 5), np.int64), np.zeros((steps, tiles, 8), np.int64), np.zeros((steps, tiles), np.int64),
+    )  # fmt: skip
+
+
+def done_of(trace: Trace, steps: int) -> Trace:
+    """The trace of the first ``steps`` steps, which were done."""
+    return Trace(
+        trace.square[:steps], trace.active[:steps], trace.code_events[:steps], trace.outside[:steps],
+        trace.gathers[:steps], trace.exchanges[:steps], trace.traffic[:steps], trace.ends[:steps],
+    )  # fmt: skip
 
 
 @njit(cache=True)
-def gather_all(r, s, d, w, inside, begin, a, shape, pixels, counts):  # type: ignore[no-untyped-def]
-    """Detect and gather in every tile.
-
-    Args:
-        r, s: (T, C, Hr, Wr). d: (T, th, tw, K). w: (C, p, p, K). inside: (T, 4). begin: (T,) first cycle of the phase.
-        pixels: five (T, C*Hr*Wr) arrays for the residual events; counts: int64[8], see ``machine.Counts``.
-
-    Returns:
-        (found, events): per tile the cycle in which the phase is found to be done, and how many residual events it had.
-    """
-    tiles = r.shape[0]
-    found, events = np.zeros(tiles, np.int64), np.zeros(tiles, np.int64)
-    for t in range(tiles):
-        out = (pixels[0][t], pixels[1][t], pixels[2][t], pixels[3][t], pixels[4][t])
-        n, words = detect(r[t], s[t], inside[t], a, shape, out[0], out[1], out[2], out[3], out[4])
-        found[t] = begin[t] + gather(d[t], w, out, n, words, shape, counts[:3])
-        events[t] = n
-        counts[3] += n
-        counts[4] += words
-    return found, events
+def detect_blocks(thread, lost, e):  # type: ignore[no-untyped-def]
+    """Detect, by blocks of columns."""
+    n, lists, change, place = e.layout, e.lists, e.lists.scratch[thread], e.lists.spot[thread]
+    r, s, marks = e.state.r, e.state.s, lists.marks
+    while True:
+        block = claim(e.counters, _BLOCK, 1)
+        if block >= n.blocks:
+            return
+        detect_block(block, r, s, lists, marks, lost, n, change, place, e.arithmetic, e.detect)
 
 
 @njit(cache=True)
-def update_all(u, d, shift, a, send, codes, serial, counts):  # type: ignore[no-untyped-def]
-    """Update in every tile.
+def respond(thread, threads, shift, e):  # type: ignore[no-untyped-def]
+    """Gather and update, by V1 rows."""
+    n, lists, state = e.layout, e.lists, e.state
+    own, neurons = (n.cover - 1) * n.kernels, n.columns * n.kernels
+    scratch, drives, membranes, neuron, dy = lists.scratch[thread], state.d, state.u, lists.neuron, lists.dy
+    while True:
+        row = claim_own(e.counters[_ROW:], thread, threads, n.rows)
+        if row < 0:
+            return
+        d = drives[row]
+        gather_row(row, d, e.weights.gather, lists.place, lists.change, lists.reached, n)
+        fired, outside, active = update_row(
+            membranes[row], d[own : own + neurons], scratch, neuron[row], dy[row], shift, e.arithmetic,
+            e.update,
+        )  # fmt: skip
+        lists.fired[row], lists.outside[row] = fired, outside
+        state.active[row] += active
+        burden(row, fired, lists.neuron, lists.dy, lists.load, e.weights.largest, n)
 
-    Args:
-        u, d: (T, th, tw, K). codes: five (T, th*tw*K) arrays (k, i, j, dy, mask); serial: the same shape, cycle in the
-        serialiser. counts: int64[4] += code events, saturated membranes, positions; [3] = active neurons now.
 
-    Returns:
-        (events, serialiser cycles) per tile.
-    """
-    tiles = u.shape[0]
-    events, cycles = np.zeros(tiles, np.int64), np.zeros(tiles, np.int64)
-    counts[3] = 0
-    for t in range(tiles):
-        events[t], cycles[t], outside, active = update(
-            u[t], d[t], shift, a, send, codes[0][t], codes[1][t], codes[2][t], codes[3][t], serial[t], codes[4][t]
+@njit(cache=True)
+def gather_clocks(thread, e):  # type: ignore[no-untyped-def]
+    """The clocks of detect and gather, by tiles."""
+    clock, pops, words = e.clock, np.zeros(DETECT_FIFO, np.int64), e.lists.marks.shape[1]
+    inside, start = np.zeros(words, np.uint64), np.zeros(words, np.int64)
+    while True:
+        tile = claim(e.counters, _TILE, 1)
+        if tile >= clock.begin.size:
+            return
+        clock.found[tile] = clock.begin[tile] + gather_clock(
+            tile, e.lists.marks, e.layout, e.shape, pops, inside, start, e.lists.spot[thread], e.gathers
         )
-        counts[0] += events[t]
-        counts[1] += outside
-        counts[2] += u.shape[1] * u.shape[2]
-        counts[3] += active
-    return events, cycles
-
-
-class Wiring(NamedTuple):
-    """Who is connected to whom, and how deep the links are."""
-
-    neighbours: IntArray  # (T, 8), -1 where there is none
-    directions: IntArray  # (8, 2) rows and columns to each neighbour
-    block: IntArray  # (th, tw)
-    depth: int  # F: events of a round
-
-
-class Changed(NamedTuple):
-    """The code events of one step: per tile, in the order in which they leave update."""
-
-    codes: tuple[IntArray, IntArray, IntArray, IntArray, IntArray]  # k, i, j, dy, neighbour mask, each (T, most)
-    serial: IntArray  # (T, most) cycle in the serialiser
-    events: IntArray  # (T,)
-    cycles: IntArray  # (T,) serialiser cycles of the whole sheet
 
 
 @njit(cache=True)
-def exchange(r, w, changed, wiring, wait, acknowledged, shape, a, counts, traffic):  # type: ignore[no-untyped-def]
-    """The rounds of one step: every event into every R it touches, and the clock.
+def scatter_bands(thread, threads, e):  # type: ignore[no-untyped-def]
+    """The step's code events into R, by bands of its rows."""
+    r = e.state.r
+    rows, bands = r.shape[1], 1 if threads == 1 else _BANDS * threads
+    counters = e.counters[_ROW + SHARE * threads :]
+    while True:
+        band = claim_own(counters, thread, threads, bands)
+        if band < 0:
+            return
+        first, last = rows * band // bands, rows * (band + 1) // bands
+        scatter_rows(first, last, r, e.weights.scatter, e.lists, e.layout, e.lists.minus[thread], e.lists.zero)
+        if e.flag[0]:
+            wrap_rows(first, last, r, e.arithmetic.residual_width)
+
+
+@njit(cache=True)
+def total(values):  # type: ignore[no-untyped-def]
+    """Their sum, from the first to the last."""
+    result = values[0]
+    for n in range(1, values.size):
+        result += values[n]
+    return result
+
+
+@njit(cache=True)
+def close_step(step, e, trace, log, logged):  # type: ignore[no-untyped-def]
+    """The clock of a step whose events are known, and its line of the trace; the log of phases and its length."""
+    clock, tiles = e.clock, e.clock.begin.size
+    log = room_for(log, logged, 3 * tiles)
+    for t in range(tiles):
+        note(log, logged + t, t, _GATHER, clock.begin[t])
+        note(log, logged + tiles + t, t, _FLUSH, clock.found[t] + 1)
+        note(log, logged + 2 * tiles + t, t, _WAIT, clock.found[t] + 1 + FLUSH_GATHER)
+        clock.ready[t] = clock.found[t] + 1 + FLUSH_GATHER
+    log, logged = exchange(
+        e.events, clock, e.shape, trace.exchanges[step], trace.traffic[step], log, logged + 3 * tiles
+    )
+    for t in range(tiles):
+        clock.begin[t] = clock.done[t] + 1 + FLUSH_SCATTER
+        trace.ends[step, t] = clock.begin[t] - 1
+        for n in range(4):
+            trace.gathers[step, n] += e.gathers[t, n]
+    trace.active[step] = total(e.state.active)
+    trace.outside[step] = total(e.lists.outside)
+    return log, logged
+
+
+@njit(cache=True, nogil=True)
+def advance(thread, threads, first, last, shifts, lost, e, trace, log, logged):  # type: ignore[no-untyped-def]
+    """Steps ``first .. last - 1``, or fewer when the frame comes to rest; every thread calls it with its own number,
+    and thread 0 keeps the clock.
 
     Args:
-        r: (T, C, Hr, Wr). w: (K, C, p, p).
-        wait: (T,) first cycle of the wait for round 0. acknowledged: (T, 8) cycle in which the neighbour consumed the
-        last token of t; changed in place. counts: int64[6] += products, issues, services; [3] overflow; += link
-        events, rounds.
-        traffic: (T, 8) += events sent, by link.
+        shifts: (steps,) the step shift of each update. lost: (C, H, W) what the residual's error is measured against,
+        beyond R. log: (n, 3) phases as rows (tile, phase, cycle), the first ``logged`` in use.
 
     Returns:
-        (done, phases): per tile the cycle in which the last source is done; phases as rows (tile, phase, cycle).
+        (log, logged, the first step that was not done)
     """
-    codes, serial, events, cycles = changed
-    neighbours, directions, block, depth = wiring
-    tiles = r.shape[0]
-    rounds = np.maximum(1, -(-events // depth))
-    most = rounds.max()
-    turns = rounds.copy()  # rounds a tile takes part in: its own and its neighbours'
-    for t in range(tiles):
-        for b in range(8):
-            if neighbours[t, b] >= 0:
-                turns[t] = max(turns[t], rounds[neighbours[t, b]])
-    phases, logged = np.zeros((tiles * (3 * most + 3), 3), np.int64), 0
-    close, done, ready = np.zeros(tiles, np.int64), np.zeros(tiles, np.int64), wait.copy()
-    for n in range(most):
-        first, after = n * depth, (n + 1) * depth
-        for t in range(tiles):
-            if n >= turns[t]:
-                continue
-            if n >= rounds[t]:
-                phases[logged] = t, _SCATTER, ready[t] + 1
-                logged += 1
-                done[t] = ready[t]  # the first source is looked at one cycle later
-                continue
-            start = ready[t]
-            for b in range(8):
-                if neighbours[t, b] >= 0:
-                    start = max(start, acknowledged[t, b] + 2)
-            start += 1
-            leaves = start + UPDATE_FILL if n == 0 else start - serial[t, first]  # cycle of serial index 0
-            close[t] = leaves + (serial[t, after] if events[t] > after else cycles[t] - 1)
-            done[t] = close[t]
-            phases[logged] = t, _UPDATE, start
-            phases[logged + 1] = t, _SCATTER, close[t] + 1
-            logged += 2
-        for t in range(tiles):
-            if n >= turns[t]:
-                continue
-            at = done[t]
-            for source in range(9):
-                at += 1  # the source is looked at
-                o = t if source == 0 else neighbours[t, source - 1]
-                if source > 0 and (o < 0 or n >= rounds[o]):
-                    continue
-                if source > 0:
-                    at = max(at, close[o] + TOKEN_DELAY)
-                if n < rounds[o]:
-                    link = 8 - source if source > 0 else -1
-                    di = directions[source - 1, 0] * block[0] if source > 0 else 0
-                    dj = directions[source - 1, 1] * block[1] if source > 0 else 0
-                    served = counts[2]
-                    service = scatter(
-                        r[t],
-                        w,
-                        (codes[0][o], codes[1][o], codes[2][o], codes[3][o], codes[4][o]),
-                        first,
-                        min(after, events[o]),
-                        link,
-                        di,
-                        dj,
-                        shape,
-                        a,
-                        counts[:4],
+    e, trace, lost = borrowed(e), borrowed(trace), borrowed(lost)  # the caller holds them
+    lists, n = e.lists, e.layout
+    lead, half = thread == 0, 1 << (e.arithmetic.residual_width - 1)
+    for step in range(first, last):
+        if lead:
+            for other in range(threads):
+                e.counters[_ROW + SHARE * other] = 0
+        detect_blocks(thread, lost, e)
+        meet(e.counters, _MEET, threads)
+        if lead:
+            e.counters[_TILE] = 0
+            for other in range(threads):
+                e.counters[_ROW + SHARE * (threads + other)] = 0
+            if step > first:
+                trace.square[step - 1] = total(lists.square)
+        respond(thread, threads, shifts[step], e)
+        meet(e.counters, _MEET, threads)
+        added = most_added(lists, n)
+        doubtful = not e.flag[0] and lists.peak[0] + added >= half
+        if lead:
+            e.counters[_BLOCK] = 0
+            trace.code_events[step] = total(lists.fired)
+            e.counters[REST] = settled(trace.code_events, step + 1, e.settle[0], e.settle[1] == 1)
+        if doubtful:
+            meet(e.counters, _MEET, threads)  # every thread has looked at the flag and the peak
+            if lead:
+                lists.peak[0] = largest(e.state.r)
+                if lists.peak[0] + added >= half:
+                    sort_events(lists, e.events, e.shape)
+                    e.flag[0] = overflows(
+                        e.state.r, e.weights.scatter, lists, e.events, e.clock, n, e.shape, e.arithmetic.residual_width
                     )
-                    if counts[2] > served:
-                        at += SCATTER_FILL + service
-                    if source > 0:
-                        counts[4] += counts[2] - served
-                        traffic[o, 8 - source] += counts[2] - served
-                if source > 0:
-                    acknowledged[o, 8 - source] = at
-            done[t] = at
-            counts[5] += 1
-            if n == turns[t] - 1:
-                phases[logged] = t, _FLUSH, at + 1
-            else:
-                ready[t] = at + 1
-                phases[logged] = t, _WAIT, at + 1
-            logged += 1
-    return done, phases[:logged]
-
-
-@njit(cache=True)
-def wait_after_gather(found):  # type: ignore[no-untyped-def]
-    """First cycle of the wait, per tile, after detect and gather were found done."""
-    return found + 1 + FLUSH_GATHER
-
-
-@njit(cache=True)
-def gather_after_exchange(done):  # type: ignore[no-untyped-def]
-    """First cycle of the next detect and gather (or of the drain), per tile, after the exchange was done."""
-    return done + 1 + FLUSH_SCATTER
+            meet(e.counters, _MEET, threads)
+        scatter_bands(thread, threads, e)
+        gather_clocks(thread, e)
+        meet(e.counters, _MEET, threads)
+        if lead:
+            lists.peak[0] += added
+            sort_events(lists, e.events, e.shape)
+            log, logged = close_step(step, e, trace, log, logged)
+        if e.counters[REST]:
+            last = step + 1
+            break
+    while True:
+        block = claim(e.counters, _BLOCK, 1)
+        if block >= n.blocks:
+            break
+        lists.square[block] = squares_of_block(block, e.state.r, lost, n, e.detect.scale)
+    meet(e.counters, _MEET, threads)
+    if lead:
+        e.counters[_BLOCK] = 0
+        trace.square[last - 1] = total(lists.square)
+    return log, logged, last

@@ -24,8 +24,7 @@ class Plan:
     """Shapes and constants of one machine.
 
     ``step_shift`` is ((from_step, shift), ...), its first entry from step 0. ``residual_width`` and ``drive_width``
-    are the words
-    of R and D: integers modulo 2^width.
+    are the words of R and D: integers modulo 2^width. ``settle``: a frame ends after so many quiet steps; 0: never.
     """
 
     tiling: Tiling
@@ -42,6 +41,8 @@ class Plan:
     two_sided: bool
     step_shift: tuple[tuple[int, int], ...]
     link_depth: int
+    schedule: str = "delta"
+    settle: int = 0
 
     @staticmethod
     def of(design: "Design", weights: IntArray) -> "Plan":
@@ -53,7 +54,12 @@ class Plan:
         design.check_machine()
         machine, formats, widths = design.machine, design.formats, design.resolved_widths(weights)
         tiling = Tiling(
-            design.geometry, machine.tiles, machine.gather_lanes, machine.scatter_lanes, machine.detect_lanes
+            design.geometry,
+            machine.tiles,
+            machine.gather_lanes,
+            machine.scatter_lanes,
+            machine.detect_lanes,
+            machine.update_positions,
         )
         return Plan(
             tiling=tiling,
@@ -70,6 +76,8 @@ class Plan:
             two_sided=design.dynamics.two_sided,
             step_shift=design.shifts,
             link_depth=machine.link_depth,
+            schedule=machine.schedule,
+            settle=design.dynamics.settle,
         )
 
     @cached_property

@@ -10,9 +10,9 @@ import numpy as np
 
 from .kernel import arithmetic, recompute
 from .plan import Plan
-from .run import Counts, FloatArray, Run, Steps, ended, error_percent, norm, word_type
+from .run import Counts, FloatArray, Run, Steps, ended, error_percent, late_events, norm, word_type
+from .settle import settled
 from .tiling import IntArray
-from .timing import WINDOW
 
 
 def recomputed(
@@ -36,12 +36,13 @@ def recomputed(
     x = (image << plan.input_shift).astype(word)
     w, wk = weights.astype(word), np.ascontiguousarray(np.moveaxis(weights, 0, -1), word)
     tallies = np.zeros(6, np.int64)
-    rows: list[tuple[float, int, int, int, int]] = []
+    rows: list[tuple[float, int, int, int, int, int]] = []
     quantised = np.asarray(image * plan.input.scale, np.float64)
     lost = np.zeros_like(quantised) if reference is None else reference - quantised
     scale = norm(quantised + lost)
-    late, saturated_late, quiet, products = 0, 0, 0, 0
-    for n in range(steps + 1):
+    changed, outside = np.zeros(steps, np.int64), np.zeros(steps, np.int64)
+    n, at_rest = 0, False
+    while True:
         shift = next(v for first, v in reversed(plan.step_shift) if first <= min(n, steps - 1))
         before = tallies.copy()
         recompute(u, x, w, wk, n == steps, g.stride, shift, skip, a, y, r, s, d, tallies)
@@ -52,12 +53,13 @@ def recomputed(
             overflow = tallies[5] > 0
             tallies = before  # the closing R belongs to no step
             break
-        if n >= steps - WINDOW:
-            late += int(tallies[2] - before[2])
-            saturated_late += int(tallies[4] - before[4])
-        quiet = quiet + 1 if tallies[2] == before[2] else 0
-        products = int(tallies[0] + tallies[1] - before[0] - before[1])
-        rows.append((0.0, int(np.count_nonzero(y)), int(tallies[2] - before[2]), int(tallies[3] - before[3]), products))
+        scattered, gathered, changed[n], detected = (int(tallies[m] - before[m]) for m in range(4))
+        outside[n] = tallies[4] - before[4]
+        rows.append((0.0, int(np.count_nonzero(y)), int(changed[n]), detected, scattered, gathered))
+        n += 1
+        if at_rest := bool(settled(changed, n, plan.settle, False)):
+            steps = n
+    late, saturated_late, quiet = late_events(changed[:steps], outside[:steps])
     counts = Counts(
         steps=steps,
         scatter_macs=int(tallies[0]),
@@ -69,15 +71,19 @@ def recomputed(
         pixels_in=image.size,
         codes_out=int(np.count_nonzero(y)),
     )
-    column = [np.array([row[n] for row in rows], np.int64) for n in range(1, 5)]
+    active, changed_codes, changed_pixels, scatter_macs, gather_macs = (
+        np.array([row[n] for row in rows], np.int64) for n in range(1, 6)
+    )
     trace = Steps(
-        np.array([row[0] for row in rows]),
-        column[0],
-        column[1],
-        column[2],
-        np.zeros(steps, np.int64),
-        column[3],
-        np.zeros((0, 0), np.int64),
+        percent_error=np.array([row[0] for row in rows]),
+        active=active,
+        code_events=changed_codes,
+        residual_events=changed_pixels,
+        link_events=np.zeros(steps, np.int64),
+        macs=scatter_macs + gather_macs,
+        end_cycle=np.zeros((0, 0), np.int64),
+        scatter_macs=scatter_macs,
+        gather_macs=gather_macs,
     )
     return Run(
         plan,
@@ -89,10 +95,11 @@ def recomputed(
         counts,
         None,
         trace,
-        ended(late, saturated_late, quiet, g.neurons),
+        ended(late, saturated_late, quiet, g.neurons, at_rest),
         bool(overflow),
         (),
         time.perf_counter() - started,
         late,
         saturated_late > 0,
+        settled=at_rest,
     )

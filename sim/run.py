@@ -37,21 +37,34 @@ class Counts:
     saturations: int = 0
     pixels_in: int = 0
     codes_out: int = 0
+    load_macs: int = 0  # gram: Phi^T x of the input
+    gram_macs: int = 0  # gram: G dy
 
     @property
     def macs(self) -> int:
         """Products performed."""
-        return self.scatter_macs + self.gather_macs
+        return self.scatter_macs + self.gather_macs + self.load_macs + self.gram_macs
 
     def as_dict(self) -> dict[str, int]:
         """Every count by name."""
         return {f.name: int(getattr(self, f.name)) for f in fields(self)} | {"macs": self.macs}
 
 
+STEP_COUNTS = (
+    "scatter_macs", "gather_macs", "scatter_issues", "gather_issues", "gather_pauses", "scattered_events",
+    "update_positions", "detect_words",
+)  # fmt: skip
+"""Counts of the machine that `Steps` has by step."""
+
+
+def _none() -> IntArray:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Steps:
-    """What each step did: arrays of one entry a step, for plots. ``percent_error`` and ``active`` are after the
-    step.
+    """What each step did: arrays of one entry a step. ``percent_error`` and ``active`` are after the step; the others
+    are the step's share of the count of the same name in ``Counts``.
     """
 
     percent_error: FloatArray
@@ -61,6 +74,22 @@ class Steps:
     link_events: IntArray
     macs: IntArray
     end_cycle: IntArray  # (steps, T): last cycle of the step's exchange in each tile; empty for skip and dense
+    scatter_macs: IntArray = field(default_factory=_none)
+    gather_macs: IntArray = field(default_factory=_none)
+    scatter_issues: IntArray = field(default_factory=_none)
+    gather_issues: IntArray = field(default_factory=_none)
+    gather_pauses: IntArray = field(default_factory=_none)
+    scattered_events: IntArray = field(default_factory=_none)
+    update_positions: IntArray = field(default_factory=_none)
+    detect_words: IntArray = field(default_factory=_none)
+    # (steps, T, 8): events sent, by link; empty for skip and dense
+    link_traffic: IntArray = field(default_factory=lambda: np.zeros((0, 0, 8), np.int64))
+
+    def __post_init__(self) -> None:
+        """What a schedule does not have is 0 in every step."""
+        for name in STEP_COUNTS:
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.zeros(len(self.active), np.int64))
 
 
 @dataclass(frozen=True)
@@ -89,7 +118,7 @@ class Run:
         code, membrane: (K, H/s, W/s). residual: (C, H, W), the exact R of scale ``2^-(fw + fy)``.
         input, dictionary: (C, H, W) and (K, C, p, p) as the machine saw them.
         cycles: None for the schedules that are no machine (skip, dense).
-        outcome: converged (no code changed in the last steps), max_steps or diverged.
+        outcome: converged (no code changed in the last steps, or settled), max_steps or diverged.
         overflow: an add into R left its word: R is then right only modulo 2^width.
         warnings: what a reader of the numbers should know.
         compute_seconds: wall time from the quantised input to the last word.
@@ -111,6 +140,7 @@ class Run:
     events_late: int = 0  # code changes in the last WINDOW steps: what the closing word carries
     saturated_late: bool = False
     link_traffic: IntArray = field(default_factory=lambda: np.zeros((0, 8), np.int64))  # (T, 8) events sent, by link
+    settled: bool = False  # ended by rest (``dynamics.settle``); ``counts.steps`` were done
 
     @cached_property
     def residual_float(self) -> FloatArray:
@@ -161,7 +191,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class StepView:
-    """What an observer sees after each step: live arrays, to be copied.
+    """What an observer sees after each step.
 
     ``membrane`` and ``drive`` (T, th, tw, K), of the drive only the low bits count; ``residual`` and ``sent``
     (T, C, Hr, Wr). ``codes``: per tile (n, 5) rows (k, i, j, dy, neighbour mask) in the order in which they left
@@ -177,11 +207,22 @@ class StepView:
     pixels: list[IntArray]
 
 
-def ended(events_late: int, saturated_late: int, quiet: int, neurons: int) -> Outcome:
+def late_events(code_events: IntArray, outside: IntArray) -> tuple[int, int, int]:
+    """Code events and membranes outside their range in the last WINDOW steps, and the quiet steps at the end.
+
+    Args:
+        code_events, outside: (steps,) of every step.
+    """
+    busy = np.flatnonzero(code_events)
+    quiet = len(code_events) - 1 - int(busy[-1]) if busy.size else len(code_events)
+    return int(code_events[-WINDOW:].sum()), int(outside[-WINDOW:].sum()), quiet
+
+
+def ended(events_late: int, saturated_late: int, quiet: int, neurons: int, settled: bool = False) -> Outcome:
     """How the run ended, by the rule of the machine's status word (``docs/arithmetic.md``)."""
     if events_late > neurons or saturated_late:
         return Outcome.DIVERGED
-    return Outcome.CONVERGED if quiet >= WINDOW else Outcome.MAX_STEPS
+    return Outcome.CONVERGED if quiet >= WINDOW or settled else Outcome.MAX_STEPS
 
 
 def word_type(width: int) -> type[np.int32] | type[np.int64]:

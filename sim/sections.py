@@ -16,7 +16,7 @@ from ..golden.preprocess import Preprocess
 from ..golden.threshold import Transfer
 from .fixed import Format
 
-Schedule = Literal["delta", "skip", "dense"]
+Schedule = Literal["delta", "skip", "dense", "gram"]
 StepShift = int | tuple[tuple[int, int], ...]
 MAX_FORMAT_WIDTH = 24
 """Widest stored word: products and aligned sums then stay inside int64."""
@@ -115,6 +115,7 @@ class Dynamics(Section):
         5, description="eta = 2^-step_shift; or [[from_step, shift], ...]"
     )
     steps: int = Field(200, ge=1, description="updates of a frame")
+    settle: int = Field(0, ge=0, le=65_535, description="end a frame after so many steps without an event; 0: never")
     eta: float | None = Field(None, gt=0, le=1, description="golden only: replaces step_shift, e.g. 0.03125")
     border: Border = Field("cropped", description='golden only: or "extended", "mirror"')
     inclusive: bool = Field(True, description="golden only when false: active at u > threshold, not u >= threshold")
@@ -140,8 +141,9 @@ class Machine(Section):
     gather_lanes: int = Field(16, description="multipliers of a tile: a divisor of K, or K times a power of two")
     scatter_lanes: int = Field(8, description="pixels a cycle, a power of two")
     detect_lanes: int = Field(8, description="pixels a cycle, divides scatter_lanes")
+    update_positions: int = Field(1, description="V1 positions a cycle of update: 1, or 2 with gather_lanes >= 2 K")
     link_depth: int = Field(16, description="events of a round and of a link")
-    schedule: Schedule = Field("delta", description='"delta", "skip" or "dense": same bits, other counts')
+    schedule: Schedule = Field("delta", description='"delta", "skip" or "dense": same bits; "gram": another form')
     residual_accumulator: int = Field(18, description="bits of R; 0: the proven bound")
     drive_accumulator: int = Field(0, description="bits of D; 0: the proven bound")
 
@@ -162,7 +164,7 @@ class Crossbar(Section):
 class Target(Section):
     """Where the machine is to run."""
 
-    board: str = Field("ulx3s-85f", description="ulx3s-85f, ulx3s-45f or ulx3s-25f: what the machine may fill")
+    board: str = Field("ulx3s-85f", description="what it may fill: ulx3s-85f, orangecrab-25f, icebreaker, zynq-7020...")
     clock_mhz: float = Field(80.0, description="clock in MHz, for frames/s and power")
 
 

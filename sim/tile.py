@@ -1,8 +1,7 @@
-"""One tile of the delta machine: update, scatter, detect and gather on a tile's own memories, with the cycles they
-take.
+"""One tile's clock: detect and gather, from the residual events of its region; and the tables of its service times.
 
-The compiled functions change a tile's arrays in place and return what happened, event by event and in the order of the
-RTL, so that every count and every cycle comes from the run. ``hw/tile.py`` is the same block in gates.
+The words are formed for the whole network at once (``detect.py``, ``gather.py``); here is how long a tile takes for its
+share, in the order in which its RTL meets the events. ``hw/tile.py`` is the tile in gates.
 """
 
 from typing import NamedTuple
@@ -10,195 +9,130 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .kernel import fit, sent_residual, stepped, transfer, wrap
 from .plan import Plan
+from .simd import MARKS, spread
 from .tiling import IntArray
 from .timing import DETECT_FIFO, DETECT_FILL, HAZARD
+
+_ALL = np.uint64((1 << 64) - 1)
+_LINE, _COLUMN = 32, (1 << 32) - 1  # a place in the region: its line above its column
 
 
 class Shape(NamedTuple):
     """Sizes and service tables of a tile, for the compiled functions."""
 
+    tile_rows: int  # of the mesh
+    tile_columns: int
+    block_rows: int  # V1 positions of a tile
+    block_columns: int
+    kernels: int
+    channels: int
     stride: int
-    patch: int
-    ppc: int
-    kernel_groups: int
-    detect_lanes: int
+    region_rows: int
+    region_columns: int
+    words_per_row: int  # of the scan
+    update_positions: int
     reach: int
-    row_first: IntArray  # gather: first V1 row and rows per region row
+    link_depth: int
+    row_first: IntArray  # gather: first V1 row and rows per line of the region, channel after channel
     row_count: IntArray
-    column_first: IntArray
-    column_count: IntArray
-    patch_row_first: IntArray  # scatter: first visible patch row and rows, by position + reach
-    patch_row_count: IntArray
-    patch_column_first: IntArray
-    patch_column_count: IntArray
-    patch_groups: IntArray  # scatter: visible column groups, by position + reach
+    column_count: IntArray  # V1 columns per region column, and the cycles of one of their rows
+    column_cycles: IntArray
+    word: IntArray  # of the scan, per region column
+    patch_rows: IntArray  # scatter: visible patch rows, columns and column groups, by position + reach
+    patch_columns: IntArray
+    patch_groups: IntArray
+    send: IntArray  # (block rows, block columns) neighbour masks
+    neighbours: IntArray  # (T, 8), -1 where there is none
 
 
 def shape_of(plan: Plan) -> Shape:
     """The tables of a plan's tile."""
     t, g = plan.tiling, plan.tiling.geometry
+    rows, columns = t.covering(0), t.covering(1)[1]
     return Shape(
-        g.stride,
-        g.patch,
-        t.positions_per_cycle,
-        t.kernel_groups,
-        t.detect_lanes,
-        g.reach,
-        *t.covering(0),
-        *t.covering(1),
-        *t.visible(0),
-        *t.visible(1),
-        t.visible_groups()[1],
-    )
+        *t.tiles, *t.block, g.kernels, g.channels, g.stride, *t.region, t.sent_words_per_row, t.update_positions,
+        g.reach, plan.link_depth, np.tile(rows[0], g.channels), np.tile(rows[1], g.channels), columns,
+        -(-columns // t.positions_per_cycle) * t.kernel_groups, np.arange(t.region[1]) // t.detect_lanes,
+        t.visible(0)[1], t.visible(1)[1], t.visible_groups()[1], t.send_mask(), t.neighbours,
+    )  # fmt: skip
 
 
 @njit(cache=True)
-def update(u, d, shift, a, send, k_out, i_out, j_out, dy_out, serial_out, to_out):  # type: ignore[no-untyped-def]
-    """New membranes of a tile; the changed codes in serial order.
-
-    Args:
-        u, d: (th, tw, K). send: (th, tw) neighbour masks.
-        *_out: arrays of at least th*tw*K: kernel, row, column, change, cycle in the serialiser, neighbour mask.
-
-    Returns:
-        (events, serialiser cycles of the whole sheet, membranes outside their range, membranes active after it)
-    """
-    rows, columns, kernels = u.shape
-    n, serial, outside, active = 0, 0, 0, 0
-    for i in range(rows):
-        for j in range(columns):
-            start = n
-            for k in range(kernels):
-                old = transfer(u[i, j, k], a)
-                exact = stepped(u[i, j, k], old, wrap(d[i, j, k], a.drive_width, True), shift, a)
-                outside += exact < a.membrane_low or exact > a.membrane_high
-                u[i, j, k] = fit(exact, a.membrane_low, a.membrane_high, a.membrane_wrap, True)
-                new = transfer(u[i, j, k], a)
-                active += new != 0
-                if new != old:
-                    k_out[n], i_out[n], j_out[n], dy_out[n] = k, i, j, new - old
-                    serial_out[n] = serial + n - start
-                    to_out[n] = send[i, j]
-                    n += 1
-            serial += max(1, n - start)
-    return n, serial, outside, active
+def _window(left, right, layout, inside, start):  # type: ignore[no-untyped-def]
+    """For each word of a row's marks: the bits that stand for the pixel columns ``left .. right - 1``, and the pixel
+    column of its first bit; the first word with such bits, and one beyond the last."""
+    n, words = layout, inside.size // layout.blocks
+    begin, end = inside.size, 0
+    for at in range(inside.size):
+        start[at] = max(at // words * n.span * n.block_strips, n.margin) + at % words * MARKS
+        low, high = max(0, left - start[at]), min(MARKS, right - start[at])
+        if low < high:
+            inside[at] = (_ALL >> np.uint64(MARKS - high + low)) << np.uint64(low)
+            begin, end = min(begin, at), at + 1
+        else:
+            inside[at] = 0
+    return begin, end
 
 
 @njit(cache=True)
-def scatter(r, w, events, first, last, link, di, dj, shape, a, counts):  # type: ignore[no-untyped-def]
-    """Events ``first .. last`` of one source into a tile's R.
+def gather_clock(tile, marks, layout, shape, pops, inside, start, place, counts):  # type: ignore[no-untyped-def]
+    """The clock of a tile's detect and gather.
 
     Args:
-        r: (C, Hr, Wr). events: (k, i, j, dy, mask) arrays of the source. link: the source's link bit to this tile, -1
-        for the
-            tile's own. di, dj: what brings the source's positions into this tile's coordinates.
-        counts: int64[4] += products, issues, events; [3] is set when an add left R's word.
-
-    Returns:
-        cycles of the lanes: issues and pauses.
-    """
-    k_in, i_in, j_in, dy_in, to_in = events
-    channels, stride = r.shape[0], shape.stride
-    half = 1 << (a.residual_width - 1)
-    cycles = 0
-    for n in range(first, last):
-        if link >= 0 and not to_in[n] >> link & 1:
-            continue
-        i, j, k, dy = i_in[n] + di, j_in[n] + dj, k_in[n], dy_in[n]
-        row0, rows = shape.patch_row_first[i + shape.reach], shape.patch_row_count[i + shape.reach]
-        column0, columns = shape.patch_column_first[j + shape.reach], shape.patch_column_count[j + shape.reach]
-        y0, x0 = stride * i, stride * j
-        for c in range(channels):
-            for row in range(row0, row0 + rows):
-                for column in range(column0, column0 + columns):
-                    total = r[c, y0 + row, x0 + column] - w[k, c, row, column] * dy
-                    if total >= half or total < -half:
-                        counts[3] = 1
-                        total = wrap(total, a.residual_width, True)
-                    r[c, y0 + row, x0 + column] = total
-        issues = channels * rows * shape.patch_groups[j + shape.reach]
-        counts[0] += channels * rows * columns
-        counts[1] += issues
-        counts[2] += 1
-        cycles += issues + HAZARD
-    return cycles
-
-
-@njit(cache=True)
-def detect(r, s, inside, a, shape, c_out, y_out, x_out, dr_out, word_out):  # type: ignore[no-untyped-def]
-    """Scan a tile's region; the changed pixels in raster order.
-
-    Args:
-        r, s: (C, Hr, Wr) residual and sent residual. inside: (y_low, y_high, x_low, x_high).
-        *_out: arrays of at least C*Hr*Wr: channel, row, column, change, word of the scan.
-
-    Returns:
-        (events, words scanned)
-    """
-    channels, rows, columns = r.shape
-    per_row = -(-columns // shape.detect_lanes)
-    n, word0 = 0, 0
-    for c in range(channels):
-        for y in range(rows):
-            if inside[0] <= y < inside[1]:
-                for x in range(inside[2], inside[3]):
-                    new = sent_residual(r[c, y, x], a)
-                    if new != s[c, y, x]:
-                        c_out[n], y_out[n], x_out[n], dr_out[n] = c, y, x, new - s[c, y, x]
-                        word_out[n] = word0 + x // shape.detect_lanes
-                        s[c, y, x] = new
-                        n += 1
-            word0 += per_row
-    return n, word0
-
-
-@njit(cache=True)
-def gather(d, w, events, count, words, shape, counts):  # type: ignore[no-untyped-def]
-    """Residual events into a tile's D, and the clock of the whole detect and gather phase.
-
-    Args:
-        d: (th, tw, K). w: (C, p, p, K). events: (c, y, x, dr, word) arrays, ``count`` of them; ``words`` scanned.
-        counts: int64[3] += products, issues, pauses.
+        marks: the residual events, as in ``sheet.Lists``. pops, inside, start, place: scratch (DETECT_FIFO,), words
+        of a row twice, and more than a row of bits.
+        counts: (T, 4), of this tile = products, issues, pauses, residual events.
 
     Returns:
         cycle, counted from the first one of the phase, in which detect and gather are both found to be done.
 
     The recurrence (d = depth of the FIFO): an event enters when its word is in the serialiser, one a cycle, and a
     place was free the cycle before (``in_e >= pop_e-d + 1``); it is looked up at ``pop_e = max(in_e + 1, take_e-1)``,
-    taken at ``take_e = max(pop_e + 1, final_e-1)`` and ends at ``final_e = take_e + pause + rows * groups``.
+    taken at ``take_e = max(pop_e + 1, final_e-1)`` and ends at ``final_e = take_e + pause + rows * groups``. As
+    ``take_e-1 < final_e-1``, the time of lookup matters to the FIFO alone: ``take_e = max(in_e + 2, final_e-1)``.
     """
-    c_in, y_in, x_in, dr_in, word_in = events
-    kernels, stride = d.shape[2], shape.stride
-    pops = np.zeros(DETECT_FIFO, np.int64)
-    enter, word, take, final, last_row = DETECT_FILL, 0, -2, -1, -1
-    for e in range(count):
-        y, x, dr = y_in[e], x_in[e], dr_in[e]
-        enter += word_in[e] - word if e == 0 else max(1, word_in[e] - word)
-        word = word_in[e]
-        if e >= DETECT_FIFO:
-            enter = max(enter, pops[e % DETECT_FIFO] + 1)
-        pop = max(enter + 1, take)
-        pops[e % DETECT_FIFO] = pop
-        row0, rows = shape.row_first[y], shape.row_count[y]
-        column0, columns = shape.column_first[x], shape.column_count[x]
-        groups = -(-columns // shape.ppc) * shape.kernel_groups
-        common = last_row - row0 + 1
-        pause = HAZARD - common if e > 0 and 0 < common < HAZARD else 0
-        if e > 0 and c_in[e] != c_in[e - 1]:
-            pause = HAZARD
-        last_row = row0 + rows - 1
-        take = max(pop + 1, final)
-        final = take + pause + rows * groups
-        counts[0] += rows * columns * kernels
-        counts[1] += rows * groups
-        counts[2] += pause
-        for i in range(row0, row0 + rows):
-            for j in range(column0, column0 + columns):
-                weights = w[c_in[e], y - stride * i, x - stride * j]
-                target = d[i, j]
-                for k in range(kernels):
-                    target[k] += weights[k] * dr
-    leave = enter + words - 1 - word
-    return max(leave, final) + 1
+    n, t = layout, shape
+    y0 = tile // t.tile_columns * t.block_rows * t.stride
+    x0 = tile % t.tile_columns * t.block_columns * t.stride
+    top, bottom = max(y0, n.margin), min(y0 + t.region_rows, n.margin + n.height)
+    left, right = max(x0, n.margin), min(x0 + t.region_columns, n.margin + n.width)
+    begin, end = _window(left, right, n, inside, start)
+    pops[:] = -(1 << 40)
+    enter, word, take, final, next_row, last_channel = DETECT_FILL - 1, -1, -2, -1, -1, -1
+    events, products, issues, pauses, count = 0, 0, 0, 0, 0
+    room, last_line = place.size - MARKS * (end - begin) - MARKS, (t.channels - 1) * t.region_rows + bottom - 1 - y0
+    for c in range(t.channels):
+        for y in range(top, bottom):
+            row, line = c * n.height + y - n.margin, c * t.region_rows + y - y0
+            for piece in range(begin, end):
+                first = (line << _LINE) + start[piece] - x0
+                count = spread(marks[row, piece] & inside[piece], first, place, count)
+            if count < room and line != last_line:
+                continue
+            for e in range(count):
+                line, at = place[e] >> _LINE, place[e] & _COLUMN
+                common = next_row - t.row_first[line]
+                pause = HAZARD - common if 0 < common < HAZARD else 0
+                if t.channels > 1:
+                    channel = line // t.region_rows
+                    pause = HAZARD if 0 <= last_channel != channel else pause
+                    last_channel = channel
+                next_row = t.row_first[line] + t.row_count[line]
+                here, slot = line * t.words_per_row + t.word[at], (events + e) % DETECT_FIFO
+                ahead = here - word
+                enter = max(enter + ahead + (ahead == 0), pops[slot] + 1)  # a branch here would be a coin toss
+                word = here
+                pops[slot] = max(enter + 1, take)
+                take = max(enter + 2, final)
+                cycles = t.row_count[line] * t.column_cycles[at]
+                final = take + pause + cycles
+                products += t.row_count[line] * t.column_count[at]
+                issues += cycles
+                pauses += pause
+            events += count
+            count = 0
+    products *= t.kernels
+    counts[tile, 0], counts[tile, 1], counts[tile, 2], counts[tile, 3] = products, issues, pauses, events
+    scanned = t.channels * t.region_rows * t.words_per_row
+    return max(enter + scanned - 1 - word, final) + 1

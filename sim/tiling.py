@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..golden.geometry import Geometry
+from .timing import HAZARD
 
 IntArray = npt.NDArray[np.int64]
 
@@ -39,6 +40,7 @@ class Tiling:
         gather_lanes: ``ppc * K`` (ppc V1 positions a cycle, a power of two) or a divisor of K.
         scatter_lanes: pixels a cycle written by scatter, a power of two: the column banks of R.
         detect_lanes: pixels a cycle scanned by detect; divides ``scatter_lanes``.
+        update_positions: V1 positions a cycle of update and drain, neighbours in a row; divides ppc and tw.
     """
 
     geometry: Geometry
@@ -46,6 +48,7 @@ class Tiling:
     gather_lanes: int
     scatter_lanes: int
     detect_lanes: int
+    update_positions: int = 1
 
     # ---- block and region --------------------------------------------------------------------------------------------
     @property
@@ -152,13 +155,18 @@ class Tiling:
 
     @property
     def positions(self) -> int:
-        """Words of U: th * tw, each of K membranes."""
+        """V1 positions of a tile: th * tw."""
         return self.block[0] * self.block[1]
+
+    @property
+    def membrane_depth(self) -> int:
+        """Words of U, each of the K membranes of ``update_positions`` positions."""
+        return self.positions // self.update_positions
 
     @property
     def clear_cycles(self) -> int:
         """Cycles of a clear: the deepest memory, one word a cycle."""
-        return max(self.positions, self.drive_depth, self.residual_depth, self.sent_depth)
+        return max(self.membrane_depth, self.drive_depth, self.residual_depth, self.sent_depth)
 
     @property
     def patch_groups(self) -> int:
@@ -188,6 +196,23 @@ class Tiling:
         first, count = self.visible(1)
         low = first // self.scatter_lanes
         return low, (first + count - 1) // self.scatter_lanes - low + 1
+
+    def scatter_clocks(self, row: IntArray, column: IntArray, visit: IntArray | int = 0) -> IntArray:
+        """(n,) clocks that each event of one source takes in scatter: its issues, and the wait before it.
+
+        Args:
+            row, column: (n,) positions + reach of the events in the order in which they come. visit: (n,) which visit
+                of the source an event is served in; the first of a visit never waits.
+        """
+        g = self.geometry
+        clocks = g.channels * self.visible(0)[1][row] * self.visible_groups()[1][column]
+        first = np.maximum(0, g.stride * (row - g.reach))
+        common = first[:-1] + self.visible(0)[1][row[:-1]] - first[1:]
+        near = (common > 0) & (common < HAZARD)
+        if not isinstance(visit, int):
+            near &= visit[1:] == visit[:-1]
+        clocks[1:] += np.where(near, HAZARD - common, 0)
+        return np.asarray(clocks, np.int64)
 
     def send_mask(self) -> IntArray:
         """(th, tw) bit masks: bit b set when an event at that position touches the region of the neighbour of link

@@ -15,7 +15,7 @@ FLUSH_INPUT = 7
 """Clocks from the last pixel's issue until R is complete."""
 FLUSH_GATHER = 5
 """Clocks from the end of gather until D is complete when update reads it."""
-FLUSH_SCATTER = 2
+FLUSH_SCATTER = 6
 """Clocks from the end of the exchange until R is complete."""
 UPDATE_FILL = 8
 """Clocks from the first address of update until its first position is in the serialiser."""
@@ -29,6 +29,9 @@ STEPS_WIDTH = 16
 """Bits of a tile's step counter: at most 65,535 steps a frame."""
 WINDOW = 8
 """Steps at the end of a frame whose code changes are counted for the divergence alarm."""
+SETTLE_DELAY = 8
+"""Steps until every tile knows that some tile had a code event: news travels one tile a step. Tiles of a mesh that
+settles are at most so many links apart."""
 
 
 class Phase(IntEnum):

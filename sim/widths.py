@@ -9,6 +9,7 @@ import numpy as np
 
 from ..golden.errors import InputError
 from .fixed import AnyIntArray, Format
+from .overlap import Overlap, code_range
 
 if TYPE_CHECKING:
     from .design import Design
@@ -53,8 +54,15 @@ def signed_bits(low: int, high: int) -> int:
 
 
 def drive_bound(design: "Design", weights_q: AnyIntArray) -> Bound:
-    """(low, high) of every D: minus, plus ``max_k L1(w_k) * max|r~|``, for quantised weights (K, C, p, p)."""
+    """(low, high) of every D: minus, plus ``max_k L1(w_k) * max|r~|``, for quantised weights (K, C, p, p).
+
+    In the gram network form D is ``Phi^T x - G y``: see `Overlap.drive_bound`.
+    """
     weights = _checked(design, weights_q)
+    if design.machine.schedule == "gram":
+        x, codes = design.formats.input, code_range(design.formats.code, design.dynamics.two_sided)
+        found = Overlap.of(weights, design.network.stride)
+        return found.drive_bound(weights, (x.low, x.high), max(design.input_shift, 0), codes)
     most = int(np.abs(weights).sum(axis=(1, 2, 3)).max()) * design.formats.residual.magnitude
     return -most, most
 
@@ -104,7 +112,13 @@ def warnings(design: "Design", weights_q: AnyIntArray | None) -> list[str]:
             f"formats.membrane {formats.membrane} has {formats.membrane.frac} fraction bits; a step shift of "
             f"{wanted - 7} wants {wanted} or the code may freeze"
         )
-    if design.cutoff_q > formats.residual.high:
+    gram = design.machine.schedule == "gram"
+    if gram:
+        lines.append(
+            'machine.schedule "gram" is another network form: no residual is rounded, cut off or cropped; '
+            "dynamics.residual_cutoff, formats.residual and machine.residual_accumulator play no part"
+        )
+    elif design.cutoff_q > formats.residual.high:
         lines.append(
             f"dynamics.residual_cutoff {design.dynamics.residual_cutoff} is beyond formats.residual "
             f"{formats.residual}: no residual drives anything"
@@ -115,7 +129,7 @@ def warnings(design: "Design", weights_q: AnyIntArray | None) -> list[str]:
             ("residual", found.residual, found.residual_proven),
             ("drive", found.drive, found.drive_proven),
         ):
-            if width < proven:
+            if width < proven and not (gram and name == "residual"):
                 seen = (
                     "the overflow flag tells whether a run left it" if name == "residual" else "D wraps without a flag"
                 )
@@ -134,11 +148,14 @@ def aligned_width(design: "Design", residual: int, drive: int) -> int:
     """
     g = design.geometry
     taps_d, taps_r = g.channels * g.patch**2, g.kernels * g.cover**2
-    drive = drive or design.formats.weight.width + design.formats.residual.width + taps_d.bit_length()
-    residual = residual or 1 + max(
+    free = 1 + max(
         design.formats.weight.width + design.formats.code.width + taps_r.bit_length(),
         design.formats.input.width + max(design.input_shift, 0),
     )
+    gram = design.machine.schedule == "gram"  # D then sums products of weights and exact residuals
+    read = free if gram else design.formats.residual.width
+    drive = drive or design.formats.weight.width + read + taps_d.bit_length()
+    residual = free if gram else residual or free
     f, frac_d = design.formats, design.drive_frac
     frac = max(frac_d, f.code.frac, f.membrane.frac)
     terms = (drive + frac - frac_d, f.code.width + 1 + frac - f.code.frac, f.membrane.width + frac - f.membrane.frac)

@@ -70,6 +70,16 @@ def test_fit_and_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, out) == (1, "") and err.count("\n") == 1
 
 
+def test_fit_takes_any_tiles_and_lanes_of_the_design(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those that its picture cannot have: a search replaces them."""
+    odd = ["--set", "network.image=[30,30]", "--steps", "5", "--set", "machine.update_positions=2"]
+    assert run(capsys, *odd)[0] == 2
+    info = as_json(capsys, *odd, "--fit", "10")
+    assert info["fits"] and info["frames_per_second"] >= 10 and info["crop"] == [241, 241]
+    status, _, err = run(capsys, *odd, "--fit", "10", "--set", "formats.code=u4.3")
+    assert status == 2 and "formats.code u4.3 is 0 at the threshold 0.05; use u5.4" in err
+
+
 def test_fold(capsys: pytest.CaptureFixture[str]) -> None:
     info = as_json(capsys, *SMALL, "--fold", "1,1", "--memory-bits", "64", "--buffers", "2", "--board", "ulx3s-25f")
     assert info["fold"]["mesh"] == [1, 1] and info["fold"]["logical"] == [2, 2] and info["tiles"] == 1
@@ -87,7 +97,9 @@ def test_fold(capsys: pytest.CaptureFixture[str]) -> None:
         (["--fold", "3,1"], r"the fold \[3, 1\] does not divide machine.tiles \[2, 2\]"),
         (["--fold", "two"], "--fold must be two whole numbers R,C such as 2,1, not 'two'"),
         (["--fold", "1,1", "--fit", "30"], "--fold and --fit exclude each other"),
-        (["--fit", "-3"], "the frame rate must be above 0 frames/s, not -3"),
+        (["--fit", "-3"], "the frame rate must be above 0 and finite, not -3"),
+        (["--fit", "inf"], "the frame rate must be above 0 and finite, not inf"),
+        (["--memory-bits", "64"], "--memory-bits and --buffers are those of a folded machine; add --fold R,C"),
         (["--crop", "0,0"], "--crop 0,0 needs a picture"),
         (["--set", "machine.schedule=skip"], "machine.schedule 'skip' has no tiles to map"),
         (["--picture", "nowhere.png"], "nowhere.png: no such picture"),

@@ -67,7 +67,8 @@ def map(
     if board is not None:
         design = design.replace({"target.board": board})
     device_of(design.target.board)
-    design.check_machine()
+    if fit is None:  # a search takes other tiles and lanes, whatever the design has
+        design.check_machine()
     if design.machine.schedule != "delta":
         raise InputError(
             f"machine.schedule '{design.machine.schedule}' has no tiles to map; use machine.schedule = \"delta\""
@@ -77,16 +78,19 @@ def map(
         raise InputError("--fold and --fit exclude each other; fold the machine that --fit finds in a second call")
     if mesh is not None:
         check_fold(design.machine.tiles, mesh, memory_bits, buffers)
+    elif (memory_bits, buffers) != (32, 1):
+        raise InputError("--memory-bits and --buffers are those of a folded machine; add --fold R,C or leave them out")
     n = design.network
+    where: tuple[int, int] | None
     if picture is None:
         if crop is not None:
             raise InputError(f"--crop {crop} needs a picture; add --picture camera, say")
-        image = fitting.default_picture(design)
+        where, image = fitting.default_crop(design), fitting.default_picture(design)
     else:
         where = parse_crop(crop)
         image = load_image(picture, crop=where, size=n.image, channels=n.channels, preprocess=design.input.preprocess)
     dictionary = load_dictionary(design)
-    info: dict[str, Any] = {"picture": picture_path(picture or "camera"), "crop": crop}
+    info: dict[str, Any] = {"picture": picture_path(picture or "camera"), "crop": where}
     rows: list[tuple[str, str]] = []
     if fit is not None:
         try:

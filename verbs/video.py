@@ -41,7 +41,10 @@ def video(
     ] = None,
     scene: Annotated[str, typer.Option("--scene", metavar="PICTURE", help="What the object moves over.")] = "camera",
     extent: Annotated[str, typer.Option("--extent", metavar="H,W", help="Size of the object in pixels.")] = "24,24",
-    count: Annotated[int | None, typer.Option("--frames", metavar="N", min=1, help="So many frames; 8.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--frames", metavar="N", min=1, help="At most so many frames; all of a folder, else 8."),
+    ] = None,
     step: Annotated[
         str, typer.Option("--step", metavar="DY,DX", help="Pixels that the pan or the object moves with a frame.")
     ] = "0,2",
@@ -76,6 +79,10 @@ def video(
             f"a video has one source of frames and {' and '.join(sources) or 'none'} {'were' if sources else 'was'} "
             f"given; use FOLDER, --pan PICTURE or --object PICTURE"
         )
+    if moving is None and (scene, extent) != ("camera", "24,24"):
+        raise InputError("--scene and --extent are those of a moving object; add --object PICTURE or leave them out")
+    if folder is not None and step != "0,2":
+        raise InputError("--step moves a pan or an object, and a folder's frames are as they are; leave it out")
     design = read_design(design_file, settings, schedule, steps)
     design.check_machine()
     from ..reports.record import check_board, versions
@@ -95,12 +102,12 @@ def video(
     if folder is not None:
         images = made.folder_frames(folder, crop=at, most=count, **common)  # type: ignore[arg-type]
     elif pan is not None:
-        images = made.pan(pan, count or 8, start=at or (0, 0), step=_pair("--step", step), **common)  # type: ignore[arg-type]
+        images = made.pan(pan, count or 8, start=at or (0, 0), step=_pair("--step", step, "0,2"), **common)  # type: ignore[arg-type]
     else:
-        size = _pair("--extent", extent)
+        size = _pair("--extent", extent, "24,24")
         images = made.moving_object(
             scene, str(moving), count or 8, crop=at or (0, 0), extent=size, cut_at=(64, 192),
-            start=((n.image[0] - size[0]) // 2, 0), step=_pair("--step", step), **common,  # type: ignore[arg-type]
+            start=((n.image[0] - size[0]) // 2, 0), step=_pair("--step", step, "0,2"), **common,  # type: ignore[arg-type]
         )  # fmt: skip
     kept = Kept()
     with job.progress("coding frames") as tell:
@@ -139,10 +146,10 @@ def video(
         raise typer.Exit(1)
 
 
-def _pair(option: str, text: str) -> tuple[int, int]:
+def _pair(option: str, text: str, example: str) -> tuple[int, int]:
     """ "A,B" as two numbers."""
     try:
         a, b = (int(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"{option} must be two whole numbers such as 0,2, not '{text}'") from None
+        raise InputError(f"{option} must be two whole numbers such as {example}, not '{text}'") from None
     return a, b

@@ -137,8 +137,9 @@ class CodeMonitor:
                 row = (beat["k"], beat["i"], beat["j"], y)
                 self.cycles.append(now() - origin)
                 if beat["last"]:
-                    flags = beat["overflow"] | beat["saturated"] << 1 | beat["refused"] << 2
-                    self.closing = [*row, 1, flags, beat["events"], self.cycles[-1]]
+                    names = ("overflow", "saturated", "refused", "settled")
+                    flags = sum(beat.get(name, 0) << n for n, name in enumerate(names))
+                    self.closing = [*row, 1, flags, beat["events"], self.cycles[-1], beat.get("steps", 0)]
                 else:
                     self.codes.append(row)
             await FallingEdge(self.dut.clk)
@@ -195,9 +196,12 @@ class TileMonitor:
         return self._read("step") - 1 if done else None
 
     def _membrane(self) -> None:
-        k, width = self.plan.tiling.geometry.kernels, self.plan.membrane.width
-        at = divmod(self._read("u_addr"), self.plan.tiling.block[1])
-        self.memories["membrane"][at] = lanes(self._read("u_data"), width, k)
+        t, width = self.plan.tiling, self.plan.membrane.width
+        k, together = t.geometry.kernels, t.update_positions
+        values = lanes(self._read("u_data"), width, together * k)
+        for n in range(together):
+            at = divmod(self._read("u_addr") * together + n, t.block[1])
+            self.memories["membrane"][at] = values[n * k : (n + 1) * k]
 
     def _drive(self, enable: int) -> None:
         t, width = self.plan.tiling, self.plan.drive_width
@@ -335,7 +339,7 @@ class Testbench:
         if gaps != Gaps():
             pixels = np.array(self._pixel_cycles, np.int64)
             run = replace(run, cycles=self.machine.replay(Ports(pixels, np.array(monitor.ready, bool))))
-        self.check.complete(steps)
+        self.check.complete(run.counts.steps)
         rows = np.array(monitor.codes, np.int64).reshape(-1, 4)
         self.check.codes(run, rows, np.array(monitor.closing, np.int64))
         phases = np.array([row for tile in self.tiles for row in tile.phases], np.int64).reshape(-1, 3)

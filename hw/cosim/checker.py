@@ -184,11 +184,14 @@ class Checker:
         if not len(wrong) and (len(codes) != len(order) or (codes != order).any()):
             self.differ("order of the code stream", 0, -1, "raster order of tiles and positions", "another order")
         self.words += 1
-        flags = int(run.overflow) | int(run.saturated_late) << 1
+        flags = int(run.overflow) | int(run.saturated_late) << 1 | int(run.settled) << 3
         if len(closing) and int(closing[5]) != flags:
-            self.differ("closing word: overflow, saturated, refused", 0, -1, f"{flags:03b}", f"{int(closing[5]):03b}")
+            unit = "closing word: overflow, saturated, refused, settled"
+            self.differ(unit, 0, -1, f"{flags:04b}"[::-1], f"{int(closing[5]):04b}"[::-1])
         if len(closing) and int(closing[6]) != run.events_late:
             self.differ("closing word: events", 0, -1, run.events_late, closing[6])
+        if len(closing) and self.plan.settle and int(closing[8]) != run.counts.steps:
+            self.differ("closing word: steps", 0, -1, run.counts.steps, closing[8])
 
     def cycles(self, run: Run, phases: IntArray, beat_cycles: IntArray) -> None:
         """Every phase change of every tile, and the cycle of every beat."""

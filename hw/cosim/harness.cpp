@@ -58,7 +58,7 @@ struct Sim {
     i64 cycle = 0;         // since reset
     std::string error;
     std::vector<i64> u, d, r, s;                          // copies of the memories, all tiles
-    std::vector<i64> phases, beats, pixel_cycles;         // rows (tile, phase, cycle); (k,i,j,y,last,flags,events,cycle)
+    std::vector<i64> phases, beats, pixel_cycles;         // rows (tile, phase, cycle); (k,i,j,y,last,flags,events,cycle,steps)
     std::vector<unsigned char> ready;                     // ready of the code stream by cycle of the frame
     std::vector<std::vector<i64>> events, pixels;         // per tile: rows (k,i,j,dy), rows (c,y,x,dr), since the last step
     int phase[TILES];
@@ -164,8 +164,8 @@ struct Sim {
             }
             if (v.trace_hazard) { hazards++; if (error.empty()) error = "hazard in tile " + std::to_string(t) + " at cycle " + std::to_string(cycle - origin); }
             if (v.trace_u_en) {
-                i64* at = &u[((i64)t * POSITIONS + v.trace_u_addr) * K];
-                for (int k = 0; k < K; k++) at[k] = sbits(v.trace_u_data, k * WU, WU);
+                i64* at = &u[(i64)t * POSITIONS * K + (i64)v.trace_u_addr * UK];  // one or two positions
+                for (int k = 0; k < UK; k++) at[k] = sbits(v.trace_u_data, k * WU, WU);
             }
             if (any(v.trace_d_en)) {
                 for (int b = 0; b < PPC; b++) {
@@ -328,7 +328,7 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
             if (sim->top.CODES_VALID && sim->top.CODES_READY) {
                 const auto& b = sim->top.CODES_PAYLOAD;
                 int at = 1;
-                i64 row[8];
+                i64 row[9];
                 closing = bits(b, 0, 1);
                 row[0] = bits(b, at, KB); at += KB;
                 row[1] = bits(b, at, IB); at += IB;
@@ -336,9 +336,11 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
                 row[3] = sbits(b, at, YW); at += YW;
                 row[4] = closing;
                 row[5] = bits(b, at, 3); at += 3;  // overflow, saturated, refused
-                row[6] = bits(b, at, EVW);
+                row[6] = bits(b, at, EVW); at += EVW;
+                row[5] |= SETTLE ? bits(b, at, 1) << 3 : 0;  // settled
+                row[8] = SETTLE ? bits(b, at + 1, STEPSW) : 0;
                 row[7] = sim->cycle - sim->origin;
-                sim->beats.insert(sim->beats.end(), row, row + 8);
+                sim->beats.insert(sim->beats.end(), row, row + 9);
             }
             bool stop = sim->observe(done);
             sim->edge();

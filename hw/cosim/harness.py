@@ -48,6 +48,7 @@ def source(plan: Plan) -> str:
         "TH": t.block[0],
         "TW": t.block[1],
         "POSITIONS": t.positions,
+        "UK": t.update_positions * g.kernels,
         "HR": t.region[0],
         "WRC": t.region[1],
         "PPC": t.positions_per_cycle,
@@ -74,6 +75,8 @@ def source(plan: Plan) -> str:
         "JB": bits(g.sheet[1]),
         "YW": plan.code_value_width,
         "EVW": plan.window_count_width,
+        "SETTLE": int(plan.settle > 0),
+        "STEPSW": plan.steps_width,
         "BEAT": CodeLayout(plan).size,
     }
     lines = [
@@ -315,7 +318,7 @@ class CompiledMesh:
         )
         if failure:
             raise failure[0]
-        beats = self._list(1, 8)
+        beats = self._list(1, 9)
         closed = len(beats) > 0 and bool(beats[-1, 4])
         return Observed(
             status,

@@ -16,7 +16,8 @@ from ...sim.tiling import IntArray
 MOST_CYCLES = 120_000
 """Longest cold frame of a drawn design."""
 FEWEST_EVENTS = 20
-"""Code and residual events that a drawn design has at least; with several tiles also a link event."""
+"""Code and residual events that a drawn design has at least; with several tiles also a link event. One that may settle
+does."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
     tiles = (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
     need = [max(1, -(-(patch - stride) // stride)) if n > 1 else 1 for n in tiles]
     block = [int(rng.integers(n, n + 5)) for n in need]
-    image = (tiles[0] * block[0] * stride, tiles[1] * block[1] * stride)
     divisors = [n for n in range(1, kernels + 1) if kernels % n == 0]
     gather_lanes = int(rng.choice([kernels, 2 * kernels, 4 * kernels, *divisors]))
     scatter_lanes = int(rng.choice([1, 2, 4, 8, 16]))
@@ -72,10 +72,19 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
     modes = [f":{r}{o}" for r in ROUNDINGS for o in ("", ":wrap")]
     mode = [str(rng.choice(modes)) if rng.random() < 0.5 else "" for _ in range(4)]
     fw, fy, fr, fu = (int(rng.integers(*span)) for span in ((3, 9), (3, 9), (3, 10), (6, 14)))
-    code_bits = fy + int(rng.integers(1, 3))
+    extra = int(rng.integers(1, 3))
     signed_code = two_sided or rng.random() < 0.3
     shift = int(rng.integers(2, 6))
     steps = int(rng.integers(8, 13))
+    # drawn apart, so that every other draw of an attempt stays what it was without these keys
+    calm = np.random.default_rng([seed, number, redrawn, 2])
+    settle = int(calm.choice([1, 2, 3, 5])) if calm.random() < 0.6 else 0
+    together = 2 if calm.random() < 0.7 and gather_lanes >= 2 * kernels else 1
+    block[1] += block[1] % together
+    image = (tiles[0] * block[0] * stride, tiles[1] * block[1] * stride)
+    if settle:  # coarse codes come to rest soon
+        steps, shift, fy = steps + 30, min(shift, 3), min(fy, 4)
+    code_bits = fy + extra
     schedule = ((0, shift), (int(rng.integers(1, steps)), int(rng.integers(2, 6)))) if rng.random() < 0.3 else shift
     try:
         design = Design(
@@ -91,6 +100,7 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
             residual_cutoff=float(rng.choice([0.0, 0.005, 0.02, 0.06])),
             step_shift=schedule,
             steps=steps,
+            settle=settle,
             weight=f"s{fw + int(rng.integers(1, 3))}.{fw}",
             code=f"{'s' if signed_code else 'u'}{code_bits + signed_code}.{fy}{mode[1]}",
             residual=f"s{fr + int(rng.integers(1, 3))}.{fr}{mode[2]}",
@@ -99,6 +109,7 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
             gather_lanes=gather_lanes,
             scatter_lanes=scatter_lanes,
             detect_lanes=detect_lanes,
+            update_positions=together,
             link_depth=int(rng.choice([1, 2, 3, 5, 8, 16, 33, 64])),
             residual_accumulator=int(rng.choice([0, 0, 10, 12, 18])),
             drive_accumulator=int(rng.choice([0, 0, 11, 16])),
@@ -128,7 +139,7 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
     c = run.counts
     if min(c.code_events, c.residual_events) < FEWEST_EVENTS or run.cycles.frame > MOST_CYCLES:
         return None
-    if t.count > 1 and not c.link_events:
+    if t.count > 1 and not c.link_events or settle and not run.settled:
         return None
     properties = {
         "kernels": kernels,
@@ -141,10 +152,13 @@ def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> 
         "link_depth": plan.link_depth,
         "gather": f"{t.positions_per_cycle} positions, 1/{t.kernel_groups} of the kernels",
         "scatter_lanes": scatter_lanes,
+        "update_positions": plan.tiling.update_positions,
         "detect_lanes": detect_lanes,
         "step_shifts": len(plan.shifts),
         **{f"{name}_rounding": getattr(plan, name).rounding for name in ("code", "residual", "membrane")},
         **{f"{name}_overflow": getattr(plan, name).overflow for name in ("code", "residual", "membrane")},
+        "settle": settle,
+        "settled": run.settled,
         "outcome": run.outcome.value,
         "overflow": run.overflow,
     }

@@ -1,8 +1,9 @@
 """The smallest mapping of a design that fits a board and meets a frame rate, found with exact cycles.
 
 *Smallest*: fewest memory blocks, then fewest multipliers, then fewest cycles. What is searched: tiles, gather, scatter
-and detect lanes, and as deep a link as the estimate of look-up tables allows; R's word is its proven bound where that
-costs no block, else what the design says. Nothing else of the design changes, so neither does a bit of the result.
+and detect lanes, one or two positions a cycle of update, and as deep a link as the estimate of look-up tables allows;
+R's word is its proven bound where that costs no block, else what the design says. Nothing else of the design changes,
+so neither does a bit of the result.
 
 The search counts memories and multipliers first; of what fits, a lower bound of the cycles (`workload`) removes what
 cannot be fast enough; the rest runs on the bit-exact machine, smallest first, until one meets the rate.
@@ -21,7 +22,7 @@ from ..tiling import IntArray
 from .devices import device_of
 from .nearest import nothing_fits
 from .resources import Budget, resources
-from .space import any_plan, legal_plans, machine_keys, settings_text, weights_of
+from .space import any_plan, legal_plans, machine_keys, on_one_tile, settings_text, weights_of
 from .workload import Workload, record
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def fit(
             a rate that no mapping that fits reaches (what the fastest makes).
     """
     if not (target_fps > 0 and math.isfinite(target_fps)):
-        raise InputError(f"the frame rate must be above 0 frames/s, not {target_fps:g}; ask for 30, say")
+        raise InputError(f"the frame rate must be above 0 and finite, not {target_fps:g} frames/s; ask for 30, say")
     space = _search(design, board, image, dictionary, clock_mhz)
     wanted = space.clock_mhz * 1e6 / target_fps
     promising, tried = [c for c in space.candidates if c.least_cycles <= wanted], []
@@ -182,6 +183,7 @@ def _search(
             f"machine.schedule '{design.machine.schedule}' has no hardware to fit; use machine.schedule = \"delta\""
         )
     design = design.replace({"target.board": board, "target.clock_mhz": float(clock)})
+    on_one_tile(design).check_machine()  # tiles and lanes may be anything; formats and dynamics may not
     weights = weights_of(design, dictionary)
     base = any_plan(design, weights)
     found = [(plan, Budget(device, resources(plan, device))) for plan in legal_plans(design, base, device)]
@@ -232,6 +234,21 @@ def _fastest(space: _Search, tried: list[Candidate], runs: int = FASTEST_RUNS) -
     return best
 
 
+def default_crop(design: "Design") -> tuple[int, int]:
+    """Where `default_picture` begins in the bundled photograph: row, column.
+
+    Raises:
+        InputError: an image larger than the photograph.
+    """
+    (height, width), side = design.network.image, 512
+    if height > side or width > side:
+        raise InputError(
+            f"the bundled photograph has {side} x {side} pixels, network.image is {[height, width]}; give an image "
+            f"(--picture)"
+        )
+    return (side - height) // 2, (side - width) // 2
+
+
 def default_picture(design: "Design") -> FloatArray:
     """The centre of the bundled photograph "camera" at the design's size, with the design's preprocessing.
 
@@ -240,12 +257,7 @@ def default_picture(design: "Design") -> FloatArray:
     """
     from ...golden.images import load_image
 
-    (height, width), side = design.network.image, 512
-    if height > side or width > side:
-        raise InputError(
-            f"the bundled photograph has {side} x {side} pixels, network.image is {[height, width]}; give an image"
-        )
-    at = ((side - height) // 2, (side - width) // 2)
+    n = design.network
     return load_image(
-        "camera", crop=at, size=(height, width), channels=design.network.channels, preprocess=design.input.preprocess
+        "camera", crop=default_crop(design), size=n.image, channels=n.channels, preprocess=design.input.preprocess
     )

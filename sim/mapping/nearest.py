@@ -45,11 +45,11 @@ def does_not_fit(design: "Design", weights: IntArray, board: str, budget: Budget
             f"needs {least.resources.blocks} blocks; {_smaller_network(design, weights, budget.device)}"
         )
     m = design.machine
-    have = (*m.tiles, m.gather_lanes, m.scatter_lanes, m.detect_lanes)
+    have = (*m.tiles, m.gather_lanes, m.scatter_lanes, m.detect_lanes, m.update_positions)
 
     def distance(plan: Plan) -> float:
         t = plan.tiling
-        want = (*t.tiles, t.gather_lanes, t.scatter_lanes, t.detect_lanes)
+        want = (*t.tiles, t.gather_lanes, t.scatter_lanes, t.detect_lanes, t.update_positions)
         return sum(abs(math.log2(a / b)) for a, b in zip(have, want, strict=True))
 
     near = settings_text(machine_keys(min(fitting, key=distance)))

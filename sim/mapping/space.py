@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LINK_DEPTHS = (64, 32, 16, 8, 4)
 MAX_SCATTER_LANES = 64
+LEAST = {"tiles": (1, 1), "gather_lanes": 1, "scatter_lanes": 1, "detect_lanes": 1, "update_positions": 1}
+"""A machine section that every network may have."""
 
 
 def weights_of(design: "Design", dictionary: "Dictionary | None") -> IntArray:
@@ -32,12 +34,16 @@ def weights_of(design: "Design", dictionary: "Dictionary | None") -> IntArray:
 
 def any_plan(design: "Design", weights: IntArray) -> Plan:
     """A plan of the design's network and arithmetic on one small tile, whatever its machine section says."""
-    small = {"tiles": (1, 1), "gather_lanes": 1, "scatter_lanes": 1, "detect_lanes": 1}
-    return Plan.of(design.replace({f"machine.{key}": value for key, value in small.items()}), weights)
+    return Plan.of(on_one_tile(design), weights)
+
+
+def on_one_tile(design: "Design", tiles: tuple[int, int] = (1, 1)) -> "Design":
+    """The design on one tile, or so many, of one lane each."""
+    return design.replace({f"machine.{key}": value for key, value in (LEAST | {"tiles": tiles}).items()})
 
 
 def legal_plans(design: "Design", base: Plan, device: Device | None = None) -> Iterator[Plan]:
-    """Every legal choice of tiles and lanes, links as deep as the look-up tables of ``device`` allow.
+    """Every legal choice of tiles, lanes and positions a cycle of update, links as deep as look-up tables allow.
 
     With a device, lanes that its multipliers cannot hold are left out.
     """
@@ -55,18 +61,20 @@ def legal_plans(design: "Design", base: Plan, device: Device | None = None) -> I
             for scatter in powers:
                 if scatter > gather and scatter * tiles[0] * tiles[1] > most:
                     break
-                for detect in (n for n in powers if n <= scatter):
+                for detect, together in itertools.product((n for n in powers if n <= scatter), (1, 2)):
+                    if together == 2 and (gather < 2 * g.kernels or g.sheet[1] // tiles[1] % 2):
+                        continue
                     tiling = replace(
-                        base.tiling, tiles=tiles, gather_lanes=gather, scatter_lanes=scatter, detect_lanes=detect
-                    )
+                        base.tiling, tiles=tiles, gather_lanes=gather, scatter_lanes=scatter, detect_lanes=detect,
+                        update_positions=together,
+                    )  # fmt: skip
                     yield _deepest(replace(base, tiling=tiling), device)
 
 
 def _legal(design: "Design", tiles: tuple[int, int]) -> bool:
     """Whether the design may have so many tiles, whatever else its checks say of that."""
-    changes = {"tiles": tiles, "gather_lanes": 1, "scatter_lanes": 1, "detect_lanes": 1}
     try:
-        design.replace({f"machine.{key}": value for key, value in changes.items()}).check_machine()
+        on_one_tile(design, tiles).check_machine()
     except InputError:
         return False
     return True
@@ -86,7 +94,7 @@ def machine_keys(plan: Plan) -> dict[str, Any]:
     t = plan.tiling
     return {
         "tiles": t.tiles, "gather_lanes": t.gather_lanes, "scatter_lanes": t.scatter_lanes,
-        "detect_lanes": t.detect_lanes, "link_depth": plan.link_depth,
+        "detect_lanes": t.detect_lanes, "update_positions": t.update_positions, "link_depth": plan.link_depth,
     }  # fmt: skip
 
 

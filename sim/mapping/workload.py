@@ -38,8 +38,9 @@ class Workload:
         steps: done. ends: last step + 1 of each group of steps; equal ones where the frame settled early.
         pixels: (groups, H, W) residual events of each pixel, channels added up.
         codes: (H/s, W/s) code events of each position.
-        serial: (H/s, W/s) clocks of each word of U in update's serialiser: max(1, changed), added up over the steps.
-        drained: (H/s, W/s) the same in the drain: max(1, active).
+        serial: (2, H/s, W/s) clocks of each word of U in update's serialiser: max(1, changed), added up over the
+            steps; [n] for words of n + 1 positions, each at its first one.
+        drained: (2, H/s, W/s) the same in the drain: max(1, active).
         run: the run that was recorded.
     """
 
@@ -93,13 +94,14 @@ class Workload:
         detect; waiting for neighbours, pauses and further rounds are left out. Exact is `Machine.frame`.
         """
         t = plan.tiling
+        serial, drained = (self.by_tile(values[t.update_positions - 1], t) for values in (self.serial, self.drained))
         lengths = np.diff(self.ends, prepend=0)
         gathered = np.maximum(self.gather_cycles(t), lengths * t.sent_depth) + lengths * DETECT_FILL
-        compute = gathered.sum(axis=1) + self.by_tile(self.serial, t) + self.scatter_cycles(t) + self.steps * _STEP
+        compute = gathered.sum(axis=1) + serial + self.scatter_cycles(t) + self.steps * _STEP
         hops = np.array([sum(t.place(n)) for n in range(t.count)], np.int64)
         loaded = 2 + t.clear_cycles + CLEAR_MARGIN + int(np.prod(t.geometry.image_shape)) - 1
         begun = loaded + 4 + FLUSH_INPUT + hops + compute
-        return int((begun + UPDATE_FILL + self.by_tile(self.drained, t)).max())
+        return int((begun + UPDATE_FILL + drained).max())
 
 
 def record(plan: Plan, weights: IntArray, image: IntArray, steps: int) -> Workload:
@@ -110,11 +112,11 @@ def record(plan: Plan, weights: IntArray, image: IntArray, steps: int) -> Worklo
         weights, image: (K, C, p, p) and (C, H, W) integers of the plan's formats. steps: of the frame.
     """
     single = replace(plan, tiling=replace(plan.tiling, tiles=(1, 1)))
-    g, margin, together = single.tiling.geometry, single.tiling.geometry.margin, single.tiling.update_positions
+    g, margin = single.tiling.geometry, single.tiling.geometry.margin
     groups = int(np.clip(_GROUPED // (g.image[0] * g.image[1]), 3, 12))
     ends = np.unique(np.append(np.rint(np.geomspace(1, steps, groups)).astype(np.int64), steps))
     pixels = np.zeros((len(ends), *g.image), np.int32)
-    codes, serial = np.zeros(g.sheet, np.int64), np.zeros(g.sheet, np.int64)
+    codes, serial = np.zeros(g.sheet, np.int64), np.zeros((2, *g.sheet), np.int64)
 
     def keep(view: StepView) -> None:
         group = int(np.searchsorted(ends, view.step, side="right"))
@@ -122,11 +124,18 @@ def record(plan: Plan, weights: IntArray, image: IntArray, steps: int) -> Worklo
         np.add.at(pixels[group], (changed[:, 1] - margin, changed[:, 2] - margin), 1)
         events = np.bincount(view.codes[0][:, 1] * g.sheet[1] + view.codes[0][:, 2], minlength=codes.size)
         codes[...] += events.reshape(g.sheet)
-        serial[:, ::together] += np.maximum(events.reshape(-1, together).sum(axis=1), 1).reshape(g.sheet[0], -1)
+        serial[...] += _words(events.reshape(g.sheet))
 
     run = Machine(single, weights).frame(image, steps, observe=keep)
-    drained = np.zeros(g.sheet, np.int64)
-    active = np.count_nonzero(run.code, axis=0).reshape(g.sheet[0], -1, together).sum(axis=2)
-    drained[:, ::together] = np.maximum(1, active)
+    drained = _words(np.count_nonzero(run.code, axis=0))
     done = run.counts.steps  # fewer than asked for where the frame settled
-    return Workload(done, np.minimum(ends, done), pixels, codes, serial, np.asarray(drained, np.int64), run)
+    return Workload(done, np.minimum(ends, done), pixels, codes, serial, drained, run)
+
+
+def _words(events: IntArray) -> IntArray:
+    """(2, H/s, W/s) clocks of each word of 1 and of 2 positions, at its first: an event a clock, one at the least."""
+    found = np.zeros((2, *events.shape), np.int64)
+    found[0] = np.maximum(events, 1)
+    even = events.shape[1] & ~1  # no tile of an odd number of columns has words of two positions
+    found[1, :, :even:2] = np.maximum(events[:, :even:2] + events[:, 1:even:2], 1)
+    return found

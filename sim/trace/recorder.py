@@ -27,7 +27,7 @@ UNITS = {
     "code_events": "(S,) codes that changed",
     "residual_events": "(S,) residual events of all tiles, overlaps repeated",
     "link_events": "(S,) code events sent over links",
-    "macs": "(S,) products",
+    "macs": "(S,) products; without those with which gram loads the picture (load_macs in run.json)",
     "scatter_macs": "(S,) products of scatter",
     "gather_macs": "(S,) products of gather",
     "scatter_issues": "(S,) clocks in which scatter's lanes work, of all tiles",
@@ -54,8 +54,8 @@ UNITS = {
     "token_waits": "(n, 5) rows (tile, step, neighbour, first clock, first clock after) of the steps kept",
     "beat_cycles": "(codes + 1,) clock in which each beat of the code stream left",
 }
-"""Every array of a machine's trace.npz: shape (S steps, T tiles), unit and meaning. A schedule without a clock has only
-those of its steps: the first 14."""
+"""Every array that a machine adds to trace.npz: shape (S steps, T tiles), unit and meaning. A schedule without a clock
+has only those of its steps, the first 14, with 0 for what it does not have; the others are empty or left out."""
 
 
 class Recorder:

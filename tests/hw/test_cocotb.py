@@ -18,11 +18,12 @@ TESTS = 5  # of hw/cosim/bench.py
 
 SMALL: dict[str, dict[str, Any]] = {
     "one tile, stride 1": dict(
-        image=(8, 10), kernels=3, patch=5, stride=1, gather_lanes=6, scatter_lanes=4, detect_lanes=2
+        image=(8, 10), kernels=3, patch=5, stride=1, gather_lanes=6, scatter_lanes=4, detect_lanes=2,
+        update_positions=2,
     ),
-    "2x2 tiles, links of 2": dict(
+    "2x2 tiles, links of 2, settling": dict(
         image=(12, 12), kernels=2, patch=4, stride=2, tiles=(2, 2), gather_lanes=4, scatter_lanes=4, detect_lanes=4,
-        link_depth=2,
+        link_depth=2, code="u4.3", threshold=0.25, steps=24, settle=1,
     ),
     "2x1 tiles, two-sided, soft, 2 channels": dict(
         image=(12, 8), channels=2, kernels=4, patch=6, stride=2, tiles=(2, 1), gather_lanes=2, scatter_lanes=2,

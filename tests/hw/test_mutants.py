@@ -19,9 +19,16 @@ def test_without_a_fault_nothing_differs(tmp_path: Path) -> None:
     assert verdict.code_events > 500 and verdict.residual_events > 5000 and verdict.link_events > 500
 
 
+def test_without_a_fault_frames_settle(tmp_path: Path) -> None:
+    verdict = judge(sound(settling=True), tmp_path, settling=True)
+    assert verdict.passed and verdict.mismatches == 0, verdict.first_divergence
+    assert verdict.cycles_rtl == verdict.cycles_model
+    assert 60 < verdict.steps < 180, "no frame settled, or all at once"
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_fault_is_caught(mutant: Mutant, tmp_path: Path) -> None:
-    verdict = judge(mutant.verilog(), tmp_path)
+    verdict = judge(mutant.verilog(), tmp_path, mutant.settling)
     first = verdict.first_divergence
     assert not verdict.passed and verdict.mismatches > 0 and first is not None, "not caught"
     assert re.search(mutant.caught, first["unit"]), f"caught in another unit: {first['text']}"

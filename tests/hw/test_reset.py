@@ -46,7 +46,7 @@ def test_reset_anywhere_leaves_a_machine_that_starts_afresh(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("register", "width"),
-    [("trace_phase", 4), (r"\\drain\$\d+\.fsm_state ", 3), (r"\\drain\$\d+\.queue\.level ", 2)],
+    [(r"\\control\.phase ", 4), (r"\\drain\$\d+\.fsm_state ", 3), (r"\\drain\$\d+\.queue\.level ", 2)],
 )
 def test_a_register_that_reset_forgets_is_noticed(register: str, width: int, tmp_path: Path) -> None:
     pattern = rf"if \(rst\) {register}\s*<= {width}'h0;\s*else "

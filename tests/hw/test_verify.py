@@ -135,9 +135,9 @@ def tiny(**options: Any) -> Verdict:
 def test_emitted_folder_passes_and_an_edited_one_does_not(folder: Path) -> None:
     equal(tiny(rtl=folder))
     tile = folder / TILE_FILE
-    right = r"saturated & in_window"
+    right = r"\control.saturated  & \control.in_window "
     assert tile.read_text().count(right) == 1
-    tile.write_text(tile.read_text().replace(right, r"1'h1 & in_window"))
+    tile.write_text(tile.read_text().replace(right, r"1'h1 & \control.in_window "))
     verdict = tiny(rtl=folder)
     assert not verdict.passed and verdict.mismatches == 1
     first = verdict.first_divergence
@@ -238,7 +238,7 @@ class Recorded:
 
     def closing(self) -> IntArray:
         flags = int(self.run.overflow) | int(self.run.saturated_late) << 1
-        return np.array([0, 0, 0, 0, 1, flags, self.run.events_late, 0])
+        return np.array([0, 0, 0, 0, 1, flags, self.run.events_late, 0, self.run.counts.steps])
 
     def frame(self, codes: IntArray | None = None, closing: IntArray | None = None) -> None:
         self.check.codes(
@@ -361,7 +361,7 @@ def test_checker_names_a_wrong_closing_word(recorded: Recorded) -> None:
     closing = recorded.closing()
     closing[5] ^= 1
     recorded.frame(closing=closing)
-    recorded.found("closing word: overflow, saturated, refused")
+    recorded.found("closing word: overflow, saturated, refused, settled")
     recorded.check = Checker(recorded.plan, frame=7)
     closing = recorded.closing()
     closing[6] -= 1

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from striate.reports.drawn import windows
 from striate.reports.html import page, write_report
 from striate.reports.record import assemble, phase_cycles, run_golden, run_machine, versions
 from striate.reports.rundir import FIGURES, FILES, frames_of, load, plain, refuse_existing, writing
-from striate.reports.traces import recorder_of
+from striate.reports.traces import PICTURES, recorder_of
 from striate.sim.design import Design
 from striate.sim.machine import simulate
 from striate.sim.run import StepView
@@ -302,14 +303,32 @@ def test_figures_from_plain_data(channels: int, tmp_path: Path) -> None:
         assert (tmp_path / f"{n}.png").stat().st_size > 100
 
 
+def test_one_step_is_seen() -> None:
+    """A line needs two points: a single one is drawn as a dot, at a whole step."""
+    for figure in (figures.convergence({"a": (np.ones(1), np.ones(1))}), figures.events({"code": np.ones(1, int)})):
+        for axes in figure.axes:
+            assert axes.lines[0].get_marker() == "o" and axes.get_xticks().tolist() == [1]
+    for steps in (20, 50):
+        axes = figures.events({"code": np.ones(steps, int)}).axes[0]
+        assert axes.lines[0].get_marker() in ("", "None") and not (axes.get_xticks() % 1).any()
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 20])
+def test_the_phases_of_one_tile_leave_room_for_the_axes(tiles: int) -> None:
+    names = [*(phase.name.lower() for phase in Phase), "waiting for a token in scatter"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib only warns where axes vanish
+        assert figures.svg(figures.phase_cycles(np.ones((tiles, len(names)), np.int64), names), "phases")
+
+
 # ---- traces, clocks, traffic -----------------------------------------------------------------------------------------
 def test_what_a_traced_run_writes(folders: dict[str, Path]) -> None:
     folder = folders["demo"]
     info = json.loads((folder / "run.json").read_text())
-    assert info["traces"]["steps"] == [2, 6] and info["traces"]["npz_units"] == UNITS
+    assert info["traces"]["steps"] == [2, 6] and info["traces"]["npz_units"] == UNITS | PICTURES
     assert all((folder / name).stat().st_size > 1000 for name in info["traces"]["files"])
     record = load(folder)
-    assert UNITS.keys() <= record.trace.keys()  # every array that is promised
+    assert record.trace.keys() == UNITS.keys() | PICTURES.keys()  # every array that is promised, and no other
     steps = len(record.trace["active"])
     assert steps == DESIGN.dynamics.steps and record.trace["kept_steps"].tolist() == [2, 6]
     spans = record.trace["spans"]

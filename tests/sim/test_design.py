@@ -40,6 +40,7 @@ two_sided = false
 residual_cutoff = 0.005
 step_shift = 5
 steps = 200
+settle = 0
 border = "cropped"
 inclusive = true
 
@@ -55,6 +56,7 @@ tiles = [4, 2]
 gather_lanes = 16
 scatter_lanes = 8
 detect_lanes = 8
+update_positions = 1
 link_depth = 16
 schedule = "delta"
 residual_accumulator = 18
@@ -246,7 +248,7 @@ def test_a_design_is_frozen() -> None:
         ({"residual": "s8.9"}, "formats.residual number format 's8.9' has its fraction outside the word"),
         ({"residual": Format(True, 8, -1)}, "formats.residual has its fraction -1 outside the word; use 0 to 8"),
         ({"code": "u25.7"}, "formats.code is 25 bits wide; use a width of 2 to 24"),
-        ({"schedule": "lazy"}, "machine.schedule must be one of 'delta', 'skip' or 'dense', not 'lazy'"),
+        ({"schedule": "lazy"}, "machine.schedule must be one of 'delta', 'skip', 'dense' or 'gram', not 'lazy'"),
         ({"gather_lanes": "all"}, "machine.gather_lanes must be a whole number, not 'all'; the default is 16"),
         ({"row_split": "yes"}, "crossbar.row_split must be true or false, not 'yes'"),
         ({"placement": "rows"}, "crossbar.placement must be one of 'im2col' or 'toeplitz', not 'rows'"),

@@ -76,6 +76,8 @@ def test_every_legal_plan_is_legal_and_none_is_left_out(loaded: tuple[Plan, IntA
         SMALL.replace({f"machine.{key}": value for key, value in machine_keys(plan).items()}).check_machine()
     assert {plan.tiling.tiles for plan in plans} == {(r, c) for r in (1, 2, 3, 4, 6) for c in (1, 2, 3, 4, 6)}
     assert {plan.tiling.gather_lanes for plan in plans} == {1, 2, 4, 8, 16, 32}
+    pairs = {(plan.tiling.gather_lanes, plan.tiling.block[1]) for plan in plans if plan.tiling.update_positions == 2}
+    assert pairs and all(lanes >= 2 * SMALL.network.kernels and not columns % 2 for lanes, columns in pairs)
 
 
 def test_a_frame_that_settles_is_bounded_too(picture: FloatArray) -> None:
@@ -121,6 +123,16 @@ def test_the_smallest_is_the_smallest(
     assert Mapping.of(design, dictionary=DICTIONARY).budget.fits
     assert found.tried[-1] is found.chosen and len(found.tried) <= found.promising <= found.fitting <= found.legal
     assert found == fit(SMALL, "ulx3s-25f", target, image=picture, dictionary=DICTIONARY)
+
+
+def test_two_positions_a_cycle_are_searched_whatever_the_design_has(picture: FloatArray) -> None:
+    given = SMALL.replace(gather_lanes=8, update_positions=2)
+    best = fastest(SMALL, "ulx3s-25f", image=picture, dictionary=DICTIONARY)
+    assert fastest(given, "ulx3s-25f", image=picture, dictionary=DICTIONARY).chosen == best.chosen
+    assert best.design.machine.update_positions == best.chosen.plan.tiling.update_positions == 2
+    small = fit(given, "ulx3s-25f", 1, image=picture, dictionary=DICTIONARY).design
+    assert small.machine.update_positions == 1
+    small.check_machine()
 
 
 def test_design_fit_is_the_same(picture: FloatArray) -> None:
@@ -192,8 +204,8 @@ def test_a_mapping_that_does_not_fit_names_the_nearest_that_does() -> None:
     ("keys", "arguments", "said"),
     [
         ({}, ("arty", 30.0), "target.board must be one of ulx3s-85f, .*, not 'arty'"),
-        ({}, ("ulx3s-85f", 0.0), "the frame rate must be above 0 frames/s, not 0; ask for 30, say"),
-        ({}, ("ulx3s-85f", math.inf), "the frame rate must be above 0 frames/s, not inf"),
+        ({}, ("ulx3s-85f", 0.0), "the frame rate must be above 0 and finite, not 0 frames/s; ask for 30, say"),
+        ({}, ("ulx3s-85f", math.inf), "the frame rate must be above 0 and finite, not inf"),
         ({}, ("ulx3s-85f", 30.0, -1.0), "target.clock_mhz must be above 0, not -1; the default is 80"),
         ({"schedule": "skip"}, ("ulx3s-85f", 30.0), "machine.schedule 'skip' has no hardware to fit"),
         ({"eta": 0.1}, ("ulx3s-85f", 30.0), "dynamics.eta 0.1 is for golden runs only"),

@@ -185,6 +185,7 @@ def test_counts_by_hand_from_the_codes_of_each_step() -> None:
     )
     assert whole.counts.macs == whole.counts.gram_macs + whole.counts.load_macs
     assert whole.steps.residual_events.sum() == whole.counts.link_events == 0 and whole.cycles is None
+    assert whole.steps.update_positions.sum() == whole.counts.update_positions > 0
     assert whole.steps.percent_error[-1] == pytest.approx(
         100 * np.linalg.norm(whole.residual_float) / np.linalg.norm(images[0] * net.plan.input.scale)
     )

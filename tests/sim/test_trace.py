@@ -132,7 +132,7 @@ def test_a_recorder_stops_keeping_events_before_memory_ends(monkeypatch: pytest.
         for kind in ("codes", "pixels")
     }
     most = int(sizes["pixels"][2])
-    monkeypatch.setattr("striate.sim.trace.MOST_EVENTS", most)
+    monkeypatch.setattr("striate.sim.trace.recorder.MOST_EVENTS", most)
     trace, _ = traced(3)
     for kind, range_ in (("codes", trace.recorder.steps), ("pixels", trace.recorder.pixel_steps)):
         assert range_ == (0, int((sizes[kind] <= most).sum())), kind

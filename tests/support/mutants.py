@@ -19,7 +19,7 @@ import numpy as np
 from amaranth.hdl import Value
 
 from striate.golden.dictionary import Dictionary
-from striate.hw import detect, exchange, gather, scatter, shapes, tile, update
+from striate.hw import control, detect, exchange, gather, scatter, shapes, update
 from striate.hw.emit import MESH_FILE, TILE_FILE, verilog
 from striate.hw.verify import Frame, Handshakes, Verdict, verify_frames
 from striate.sim.design import Design
@@ -50,19 +50,48 @@ def small_design() -> Design:
     )
 
 
+def settling_design() -> Design:
+    """Three tiles in a row; a frame may end when three steps were quiet; update takes two positions a clock."""
+    return Design(
+        image=(8, 24),
+        kernels=2,
+        patch=6,
+        stride=2,
+        preprocess="none",
+        threshold=0.1,
+        step_shift=3,
+        steps=60,
+        settle=3,
+        tiles=(1, 3),
+        gather_lanes=4,
+        scatter_lanes=2,
+        detect_lanes=1,
+        update_positions=2,
+        link_depth=3,
+    )
+
+
 @functools.cache
-def small() -> tuple[Plan, IntArray, IntArray]:
+def bed(settling: bool) -> tuple[Plan, IntArray, IntArray]:
     """The plan and two dictionaries."""
-    design = small_design()
+    design = settling_design() if settling else small_design()
     first, second = (
         np.asarray(quantise(Dictionary.random(design.geometry, seed).atoms, design.formats.weight), np.int64)
-        for seed in (1, 2)
+        for seed in ((2, 1) if settling else (1, 2))
     )
     return Plan.of(design, first), first, second
 
 
 def frames(plan: Plan, other: IntArray) -> list[Frame]:
-    """A refusal, a cold frame, a warm one with all ports stalled, and a cold one with other weights."""
+    """A refusal, a cold frame, a warm one with all ports stalled, and a cold one with other weights.
+
+    With settling: a cold frame whose events are all in the first tile, two links from the last; more of it; half of it.
+    """
+    if plan.settle:
+        image = np.zeros(plan.tiling.geometry.image_shape, np.int64)
+        corner = image[:, :, :6]
+        corner[:] = np.rint(np.random.default_rng(5).standard_normal(corner.shape) * 0.3 * (1 << plan.input.frac))
+        return [Frame(image, 60), Frame(image, 60, warm=True), Frame(image // 2, 60)]
     rng = np.random.default_rng(5)
 
     def image(amplitude: float) -> IntArray:
@@ -80,14 +109,14 @@ def frames(plan: Plan, other: IntArray) -> list[Frame]:
 
 
 @functools.cache
-def sound() -> dict[str, str]:
+def sound(settling: bool = False) -> dict[str, str]:
     """The Verilog without a fault."""
-    return verilog(small()[0])
+    return verilog(bed(settling)[0])
 
 
-def judge(files: dict[str, str], folder: Path) -> Verdict:
+def judge(files: dict[str, str], folder: Path, settling: bool = False) -> Verdict:
     """Compile the Verilog and hold it against the machine."""
-    plan, weights, other = small()
+    plan, weights, other = bed(settling)
     for name, text in files.items():
         (folder / name).write_text(text)
     return verify_frames(plan, weights, frames(plan, other), folder / TILE_FILE, folder / MESH_FILE, optimize=0)
@@ -124,24 +153,25 @@ class Edit:
 @dataclass(frozen=True)
 class Mutant:
     """A fault: edits of the text, or a patch around the elaboration. ``caught``: a pattern of the unit in which it
-    must show first; ``frame``: the frame in which it must."""
+    must show first; ``frame``: the frame in which it must; ``settling``: on the design that settles."""
 
     name: str
     caught: str
     frame: int = 1
     edits: tuple[Edit, ...] = ()
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
+    settling: bool = False
 
     def verilog(self) -> dict[str, str]:
         """The faulty files; they differ from the sound ones."""
         if self.edits:
-            files = sound()
+            files = sound(self.settling)
             for edit in self.edits:
                 files = edit.apply(files)
         else:
             with self.patch():
-                files = verilog(small()[0])
-        assert files != sound(), "the fault changed nothing"
+                files = verilog(bed(self.settling)[0])
+        assert files != sound(self.settling), "the fault changed nothing"
         return files
 
 
@@ -239,6 +269,7 @@ def _and_a_register(declaration: str, clocked: str) -> tuple[Edit, ...]:
 
 _TOKEN = r"{ \exchange.last , \exchange.token ,"
 _SENT_LINE = rf"else \exchange.out [26:8] <= {_TOKEN} trace_event_dy, \update.here [11:6], trace_event_k }};"
+_PAIR = r"trace_event_dy, \update.here [6], \update.index [1], \update.here [4:3], \update.index [0]"
 _OTHER_PORTS = [
     _in_mesh(
         f".{port}__{name}({wire}),", wire, f"tile{other}_codes__ready" if name == "ready" else f"tile0_{there}__{name}"
@@ -260,12 +291,16 @@ MUTANTS = (
     Mutant(
         "step shift changes a step late",
         r"^(code event|membrane)",
-        edits=_in_tile(r"assign \shift$N = | trace_step[15:2];", "| trace_step[15:2]", "trace_step > 16'h0004"),
+        edits=_in_tile(
+            r"assign \control.due = | \control.step [15:2];", r"| \control.step [15:2]", r"\control.step > 16'h0004"
+        ),
     ),
     # geometry
     Mutant("scatter halo one column short", r"^residual \(", patch=_table(scatter, "mask_table", _narrow_halo)),
     Mutant(
-        "scatter misses a row of the patch", r"^residual \(", patch=_table(scatter, "row_table", _set("more", 4, -1))
+        "scatter misses a row of the patch",
+        r"^(residual \(|assertion)",
+        patch=_table(scatter, "row_table", _set("more", 4, -1)),
     ),
     Mutant("gather starts a row late in D", r"^drive", patch=_table(gather, "row_table", _set("d_row", 12, 1))),
     Mutant("gather leaves out a position", r"^drive", patch=_table(gather, "column_table", _set("last_mask", 9, -1))),
@@ -322,7 +357,7 @@ MUTANTS = (
     Mutant(
         "a skipped link is emptied",
         r"^(residual \(|end of the frame)",
-        edits=_in_tile(r"assign \exchange.clear$N = \exchange.finished & _N_;", "&", "| 1'h0 &"),
+        edits=_in_tile(r"assign \exchange.clear$N = \control.finished & _N_;", "&", "| 1'h0 &"),
     ),
     Mutant(
         "event lost while the links are full",
@@ -349,7 +384,9 @@ MUTANTS = (
     ),
     Mutant("gather pauses a cycle short", r"^assertion", patch=_constant(gather, "HAZARD", 3)),
     Mutant("scatter pauses a cycle short", r"^(assertion|phase)", patch=_constant(scatter, "HAZARD", 3)),
-    Mutant("update begins a cycle early", r"^phase", patch=_constant(tile, "FLUSH_GATHER", tile.FLUSH_GATHER - 1)),
+    Mutant(
+        "update begins a cycle early", r"^phase", patch=_constant(control, "FLUSH_GATHER", control.FLUSH_GATHER - 1)
+    ),
     # weights, clear, drain, status
     Mutant(
         "a lane of the weights is never written",
@@ -395,9 +432,64 @@ MUTANTS = (
         "saturation flag dropped",
         r"^closing word: overflow",
         2,
-        edits=_in_tile(r"assign _N_ = saturated & in_window;", "saturated", "1'h0"),
+        edits=_in_tile(r"assign _N_ = \control.saturated & \control.in_window ;", r"\control.saturated ", "1'h0 "),
     ),
     Mutant(
-        "events counted over a step less", r"^closing word: events", patch=_constant(tile, "WINDOW", tile.WINDOW - 1)
+        "events counted over a step less",
+        r"^closing word: events",
+        patch=_constant(control, "WINDOW", control.WINDOW - 1),
+    ),
+    # settling
+    Mutant(
+        "news from one neighbour forgotten",
+        r"^(end of the frame|phase)",
+        0,
+        edits=_in_tile(
+            r"assign _N_ = _N_ ? \exchange.link3.closed_news : _N_;", r"\exchange.link3.closed_news ", "8'h00 "
+        ),
+        settling=True,
+    ),
+    Mutant(
+        "own event not in the news",
+        r"^(end of the frame|phase|steps)",
+        0,
+        edits=_in_tile(r"assign _N_ = \exchange.near [0] | trace_event;", r"\exchange.near [0] | trace_event", "1'h0"),
+        settling=True,
+    ),
+    Mutant(
+        "settles a step early",
+        r"^(end of the frame|phase|steps)",
+        0,
+        edits=_in_tile(r"assign _N_ = \control.quiet == 2'h2;", "2'h2", "2'h1"),
+        settling=True,
+    ),
+    Mutant(
+        "a cold frame settles before its first event",
+        r"^(end of the frame|phase|steps)",
+        0,
+        edits=_in_tile(r"else if (_N_) \control.stirred <= _N_;", "<= ", "<= 1'h1 | "),
+        settling=True,
+    ),
+    Mutant(
+        "both of two positions have the column of the first",
+        r"^code event",
+        0,
+        edits=_in_tile(r"assign trace_event_j = { \update.here [6], \update.index [1] };", r"\update.index [1]", "1'h0")
+        + _in_tile(
+            rf"\exchange.own.store [\exchange.own.$signature__addr ] <= {{ {_PAIR} }};", r"\update.index [1]", "1'h0"
+        )
+        + _in_tile(
+            rf"else \exchange.out [31:8] <= {{ \exchange.near [7:1], _N_, {_TOKEN[2:]} {_PAIR} }};",
+            r"\update.index [1]",
+            "1'h0",
+        ),
+        settling=True,
+    ),
+    Mutant(
+        "events of a frame that settles counted over a step less",
+        r"^closing word: events",
+        1,
+        patch=_constant(control, "WINDOW", control.WINDOW - 1),
+        settling=True,
     ),
 )
