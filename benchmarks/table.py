@@ -1,6 +1,6 @@
-"""All results of the benchmark programs as tables.
+"""The results of the benchmark programs as tables: speed, memory and RTL; the long ones of `docs/` with --all.
 
-    python benchmarks/table.py [--readme]
+    python benchmarks/table.py [--readme | --all]
 
 ``--readme`` puts them into README.md between the benchmark markers.
 """
@@ -18,9 +18,10 @@ START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 FIRST = ("speed", "scaling", "golden", "rtl")
 
 
-def whole() -> str:
-    """Every result file that holds rows of `common`, those of `FIRST` first."""
-    names = [*FIRST, *sorted(file.stem for file in RESULTS.glob("*.json") if file.stem not in FIRST)]
+def whole(everything: bool = False) -> str:
+    """The result files of `FIRST`, or every one that holds rows of `common`."""
+    others = sorted(file.stem for file in RESULTS.glob("*.json") if file.stem not in FIRST)
+    names = [*FIRST, *(others if everything else ())]
     files = [RESULTS / f"{name}.json" for name in names]
     found = [json.loads(file.read_text()) for file in files if file.exists()]
     found = [results for results in found if isinstance(results, dict) and "name" in results]  # as `finish` writes them
@@ -38,9 +39,11 @@ def main() -> None:
     """Print; with --readme also write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readme", action="store_true")
-    text = whole()
+    parser.add_argument("--all", action="store_true")
+    options = parser.parse_args()
+    text = whole(options.all and not options.readme)
     print(text)
-    if parser.parse_args().readme:
+    if options.readme:
         head, rest = README.read_text(encoding="utf-8").split(START)
         with replacing(README) as aside:
             aside.write_text(f"{head}{START}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")

@@ -12,7 +12,7 @@ from striate.golden.errors import InputError
 from striate.hw.cosim.random_design import draw
 from striate.sim.design import Design
 from striate.sim.fixed import quantise
-from striate.sim.machine import Machine
+from striate.sim.machine import Machine, simulate
 from striate.sim.plan import Plan
 from striate.sim.run import STEP_COUNTS, Ports, StepView
 from striate.sim.sheet import types_of
@@ -166,4 +166,4 @@ def test_an_interruption_in_compiled_code_is_an_interruption(monkeypatch: pytest
 
     monkeypatch.setattr("striate.sim.mesh.advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        simulate(np.zeros((1, 16, 16)), Design(image=(16, 16), tiles=(1, 1), steps=3), threads=2)
+        simulate(np.zeros((1, 16, 16)), Design(image=(16, 16), tiles=(1, 1), steps=3))
