@@ -5,11 +5,12 @@
 128 x 128 pixels of the bundled photograph "camera", 200 steps from cold. Writes
 ``benchmarks/results/frame_rates.json`` and ``frame_rates.md`` beside it.
 
-*delta*: cycles of the bit-exact machine on the fastest mapping that fits (`sim/mapping/fit.py`); where none fits, of the best
-folding found onto memory outside (`sim/mapping/fold.py`, modelled). *dense*, *skip* and *gram* have no RTL. For them stands an
-upper bound of the rate: products of the bit-exact run over all multipliers of the device, plus one clock for each
-position updated, on as many tiles as delta has there. Their memory is counted in bits, not in blocks: dense and skip
-keep U, R and the weights (D is formed position by position), gram U, D and its kernel table; a machine needs more.
+*delta*: cycles of the bit-exact machine on the fastest mapping that fits (`sim/mapping/fit.py`); where none fits, of
+the best folding found onto memory outside (`sim/mapping/fold.py`, modelled). *dense*, *skip* and *gram* have no RTL.
+For them stands an upper bound of the rate: products of the bit-exact run over all multipliers of the device, plus one
+clock for each position updated, on as many tiles as delta has there. Their memory is counted in bits, not in blocks:
+dense and skip keep U, R and the weights (D is formed position by position), gram U, D and its kernel table; a machine
+needs more.
 
 Clocks and the memory outside are stated assumptions, not measurements.
 """

@@ -115,7 +115,7 @@ class Dynamics(Section):
         5, description="eta = 2^-step_shift; or [[from_step, shift], ...]"
     )
     steps: int = Field(200, ge=1, description="updates of a frame")
-    settle: int = Field(0, ge=0, le=65_535, description="end a frame after so many steps without an event; 0: never")
+    settle: int = Field(0, ge=0, le=65_535, description="machine: end a frame after n steps without an event; 0: never")
     eta: float | None = Field(None, gt=0, le=1, description="golden only: replaces step_shift, e.g. 0.03125")
     border: Border = Field("cropped", description='golden only: or "extended", "mirror"')
     inclusive: bool = Field(True, description="golden only when false: active at u > threshold, not u >= threshold")

@@ -111,8 +111,10 @@ def fit(
         DoesNotFit: a network that no mapping fits on the board (which memory, how much is over, the nearest that fits);
             a rate that no mapping that fits reaches (what the fastest makes).
     """
-    if not (target_fps > 0 and math.isfinite(target_fps)):
-        raise InputError(f"the frame rate must be above 0 and finite, not {target_fps:g} frames/s; ask for 30, say")
+    if not (isinstance(target_fps, int | float) and target_fps > 0 and math.isfinite(target_fps)):
+        raise InputError(
+            f"the frame rate must be a number above 0 and finite, not {target_fps!r} frames/s; ask for 30, say"
+        )
     space = _search(design, board, image, dictionary, clock_mhz)
     wanted = space.clock_mhz * 1e6 / target_fps
     promising, tried = [c for c in space.candidates if c.least_cycles <= wanted], []
