@@ -98,7 +98,8 @@ class Types:
     """The words of the state: the narrow ones where everything fits, else 64 bits."""
 
     drive: type[np.generic]
-    membrane: type[np.generic]
+    kept: type[np.generic]  # of membranes in memory: half the traffic where a picture is larger than the caches
+    membrane: type[np.generic]  # of the sums formed with them
     residual: type[np.generic]
     sent: type[np.generic]
 
@@ -153,11 +154,15 @@ def types_of(plan: Plan, weights: IntArray) -> Types:
     down = plan.weight.frac + fy - plan.residual.frac
     residual = (1 << (plan.residual_width + max(0, -down))) + (1 << max(0, down))
     narrow = (
-        bound < 1 << 24 and max(largest, code, residual) < 1 << 30 and max(shifts) < 31 and plan.residual.width <= 16
+        bound < 1 << 24
+        and max(largest, code, residual) < 1 << 30
+        and max(shifts) < 31
+        and plan.residual.width <= 16
+        and plan.membrane.width <= 16
     )
     if narrow:
-        return Types(np.float32, np.int32, np.int32, np.int16)
-    return Types(np.float64 if bound < 1 << 53 else np.int64, np.int64, np.int64, np.int64)
+        return Types(np.float32, np.int16, np.int32, np.int32, np.int16)
+    return Types(np.float64 if bound < 1 << 53 else np.int64, np.int64, np.int64, np.int64, np.int64)
 
 
 def state_of(layout: Layout, types: Types) -> State:
@@ -165,7 +170,7 @@ def state_of(layout: Layout, types: Types) -> State:
     n = layout
     rows, columns = n.stride * n.rows + n.patch - n.stride, n.stride * n.columns + n.patch - n.stride
     return State(
-        aligned((n.rows, n.columns * n.kernels), types.membrane),
+        aligned((n.rows, n.columns * n.kernels), types.kept),
         aligned((n.rows, (n.strips - 1) * n.group * n.kernels + n.window), types.drive),
         aligned((n.channels, rows, padded(columns) + LANES), types.residual),
         aligned((n.channels, rows, padded(columns)), types.sent),

@@ -37,7 +37,7 @@ def update_of(plan: Plan, a: Arithmetic, widest: int, drive: int) -> Update:
     """The constants of a plan.
 
     Args:
-        widest: bits of the membranes' words in memory. drive: the largest |D|.
+        widest: bits of the words in which sums are formed. drive: the largest |D|.
     """
     nearest = plan.code.rounding == "half_up"
     plain = (
@@ -67,16 +67,16 @@ def _code(u, word, threshold, offset, up, down, high):  # type: ignore[no-untype
 @njit(inline="always")
 def _vectors(u, d, dy, shift, half, c, two_sided):  # type: ignore[no-untyped-def]
     """A row without branches: u' in place of u, and dy; the membranes outside their range."""
-    word = u.dtype.type
+    word = dy.dtype.type
     threshold, offset, up, down, high = (
         word(c.threshold), word(c.offset), word(c.code_up), word(c.code_down), word(c.code_high),
     )  # fmt: skip
     drive_up, code_align, membrane_up = word(c.drive_up), word(c.code_align), word(c.membrane_up)
     low, top, amount, rounding = word(c.low), word(c.high), word(shift), word(half)
-    sign_bit = word(u.itemsize * 8 - 1)
+    sign_bit = word(dy.itemsize * 8 - 1)
     outside = word(0)
     for n in range(u.size):
-        old_u = u[n]
+        old_u = word(u[n])
         if two_sided:
             sign = shift_down(old_u, sign_bit)
             y = _code(word(word(old_u ^ sign) - sign), word, threshold, offset, up, down, high)
@@ -131,7 +131,7 @@ def update_row(u, d, dy, neuron, change, shift, a, c):  # type: ignore[no-untype
     """New membranes of a V1 row, and its events in the order of the neurons.
 
     Args:
-        u, d: (n,) membranes and drives. dy: scratch of u's type, (n,) and ``MARKS`` words more.
+        u, d: (n,) membranes and drives. dy: scratch of the type that sums are formed in, (n,) and ``MARKS`` words more.
         neuron, change: (n,) int32, the events: which neuron, dy.
 
     Returns:

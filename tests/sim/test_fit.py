@@ -204,7 +204,7 @@ def test_a_mapping_that_does_not_fit_names_the_nearest_that_does() -> None:
     ("keys", "arguments", "said"),
     [
         ({}, ("arty", 30.0), "target.board must be one of ulx3s-85f, .*, not 'arty'"),
-        ({}, ("ulx3s-85f", 0.0), "the frame rate must be a number above 0 and finite, not 0.0 frames/s; ask for 30, say"),
+        ({}, ("ulx3s-85f", 0.0), "the frame rate must be a number above 0 and finite, not 0.0 frames/s; ask for 30"),
         ({}, ("ulx3s-85f", math.inf), "the frame rate must be a number above 0 and finite, not inf"),
         ({}, ("ulx3s-85f", "x"), "the frame rate must be a number above 0 and finite, not 'x' frames/s"),
         ({}, ("ulx3s-85f", 30.0, -1.0), "target.clock_mhz must be above 0, not -1; the default is 80"),
