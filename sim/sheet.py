@@ -105,9 +105,14 @@ class Types:
 
 
 def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> Words:
-    """Zeros that begin at a multiple of 64 bytes, so that no vector straddles two cache lines."""
+    """Zeros that begin at a multiple of 64 bytes, so that no vector straddles two cache lines.
+
+    They are written, not just promised: the pages then belong to the machine before a frame begins, and large ones come
+    as huge pages, which NumPy asks for where it does not leave the zeroing to the system.
+    """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
+    raw = np.empty(size + 64, np.uint8)
+    raw.fill(0)
     start = -raw.ctypes.data % 64
     return raw[start : start + size].view(dtype).reshape(shape)
 
