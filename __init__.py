@@ -79,22 +79,10 @@ def encode(image: "Array", design: "Design", *, membrane: "Array | None" = None,
     Raises:
         InputError: an image of another shape or with NaN, a dictionary that is not there.
     """
-    from .golden.lca import LcaParams
     from .golden.lca import encode as golden_encode
     from .sim.machine import load_dictionary
 
-    d = design.dynamics
-    params = LcaParams(
-        threshold=d.threshold,
-        eta=design.eta_schedule,
-        steps=d.steps,
-        transfer=d.transfer,
-        two_sided=d.two_sided,
-        inclusive=d.inclusive,
-        residual_cutoff=d.residual_cutoff,
-        border=d.border,
-    )
-    return golden_encode(image, load_dictionary(design), params, membrane=membrane, trace=trace)
+    return golden_encode(image, load_dictionary(design), design.lca_params, membrane=membrane, trace=trace)
 
 
 def emit(design: "Design", out: "str | os.PathLike[str]", *, force: bool = False) -> "list[Path]":

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..golden.dictionary import Dictionary
-from ..golden.lca import Encoding, LcaParams, Outcome, Step, encode
+from ..golden.lca import Encoding, Outcome, Step, encode
 from ..golden.learn import LearnParams, LearnResult
 from ..golden.metrics import percent_error, percent_inactive, psnr_db
 from ..sim.cost import Cost, cost
@@ -37,21 +37,6 @@ STEPS_KEPT = 12
 """Steps whose code events are kept for the page when no trace was asked for."""
 Array = npt.NDArray[np.float64]
 Tick = Callable[[int], None]
-
-
-def params_of(design: Design) -> LcaParams:
-    """The golden dynamics of a design."""
-    d = design.dynamics
-    return LcaParams(
-        threshold=d.threshold,
-        eta=design.eta_schedule,
-        steps=d.steps,
-        transfer=d.transfer,
-        two_sided=d.two_sided,
-        inclusive=d.inclusive,
-        residual_cutoff=d.residual_cutoff,
-        border=d.border,
-    )
 
 
 def versions() -> dict[str, str]:
@@ -92,7 +77,7 @@ def run_golden(
             tick(step.step)
 
     started = time.perf_counter()
-    done = encode(image, dictionary, params_of(design), trace=keep)
+    done = encode(image, dictionary, design.lca_params, trace=keep)
     seconds = time.perf_counter() - started
     assert done.trace is not None
     info = {

@@ -30,6 +30,7 @@ from .sections import (
 
 if TYPE_CHECKING:
     from ..golden.dictionary import Dictionary
+    from ..golden.lca import LcaParams
 
 
 class Design(BaseModel):
@@ -241,6 +242,23 @@ class Design(BaseModel):
         if self.dynamics.eta is not None:
             return ((0, self.dynamics.eta),)
         return tuple((start, self.eta_at(start)) for start, _ in self.shifts)
+
+    @property
+    def lca_params(self) -> "LcaParams":
+        """The dynamics as the golden model takes them."""
+        from ..golden.lca import LcaParams
+
+        d = self.dynamics
+        return LcaParams(
+            threshold=d.threshold,
+            eta=self.eta_schedule,
+            steps=d.steps,
+            transfer=d.transfer,
+            two_sided=d.two_sided,
+            inclusive=d.inclusive,
+            residual_cutoff=d.residual_cutoff,
+            border=d.border,
+        )
 
     @property
     def threshold_q(self) -> int:

@@ -47,6 +47,7 @@ class _Timeline:
     phases: IntArray
 
     def cycles(self, drained: Drained) -> Cycles:
+        """The clock of the whole frame, for one way of draining it."""
         rows = np.concatenate([self.phases, _phase_rows(Phase.IDLE, drained.idle)])
         rows = rows[np.lexsort((rows[:, 2], rows[:, 0]))]
         return Cycles(int(drained.cycles[-1]) + 1, self.load, int(self.drain_begin.max()) - 1, rows, drained.cycles)

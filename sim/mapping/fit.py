@@ -162,11 +162,13 @@ class _Search:
     candidates: list[Candidate]
 
     def run(self, candidate: Candidate) -> Candidate:
+        """The candidate with the exact cycles of the frame."""
         run = Machine(candidate.plan, self.weights).frame(self.image, self.design.dynamics.steps)
         assert run.cycles is not None
         return replace(candidate, cycles=run.cycles.frame)
 
     def fitted(self, tried: list[Candidate], target_fps: float, promising: int) -> Fitted:
+        """The last candidate tried, with the record of the search."""
         chosen = tried[-1]
         design = self.design.replace({f"machine.{key}": value for key, value in chosen.machine.items()})
         return Fitted(

@@ -13,7 +13,7 @@ import numpy as np
 from ...golden.dictionary import Dictionary
 from ...golden.errors import InputError
 from ...golden.images import load_image
-from ...golden.lca import LcaParams, Outcome, encode
+from ...golden.lca import Outcome, encode
 from ...golden.metrics import percent_error, percent_inactive
 from ..design import Design
 from ..fixed import Format, quantise
@@ -24,21 +24,6 @@ from .ranges import Ranges, RangeWatch
 
 QUANTITIES = ("weight", "code", "residual", "membrane", "input")
 """The formats of a design, by key."""
-
-
-def golden_params(design: Design) -> LcaParams:
-    """The golden dynamics of a design."""
-    d = design.dynamics
-    return LcaParams(
-        threshold=d.threshold,
-        eta=design.eta_schedule,
-        steps=d.steps,
-        transfer=d.transfer,
-        two_sided=d.two_sided,
-        inclusive=d.inclusive,
-        residual_cutoff=d.residual_cutoff,
-        border=d.border,
-    )
 
 
 def sized(fmt: Format, width: int, whole: int) -> Format:
@@ -110,7 +95,7 @@ class Calibration:
         for n, image in enumerate(images):
             if not np.any(image):
                 raise InputError(f"calibration picture {n + 1} is 0 everywhere; take another part or picture")
-            done = encode(image, dictionary, golden_params(design))
+            done = encode(image, dictionary, design.lca_params)
             if done.outcome is Outcome.DIVERGED:
                 raise InputError(
                     f"calibration picture {n + 1} diverges in float64, so no format can be judged on it; "

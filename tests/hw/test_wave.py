@@ -129,7 +129,8 @@ def test_every_event_in_the_clock_of_the_rtl(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_photograph_in_the_clock_of_the_rtl(tmp_path: Path) -> None:
     design = Design(image=(32, 32), tiles=(2, 2), steps=8)
-    compare(design, load_dictionary(design), load_image("camera", crop=(104, 212), size=(32, 32)), tmp_path)
+    trace = compare(design, load_dictionary(design), load_image("camera", crop=(104, 212), size=(32, 32)), tmp_path)
+    assert trace.run.counts.code_events > 100 and trace.run.counts.link_events > 20
 
 
 @pytest.mark.slow

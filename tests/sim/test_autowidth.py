@@ -19,7 +19,7 @@ from striate.sim.fixed import quantise
 from striate.sim.machine import simulate
 from striate.sim.plan import Plan
 from striate.sim.precision.autowidth import SWEPT, AutoWidths, memory_bits, search, whole_bits
-from striate.sim.precision.calibration import Calibration, drawn_parts, golden_params, whole_pictures, with_widths
+from striate.sim.precision.calibration import Calibration, drawn_parts, whole_pictures, with_widths
 
 DESIGN = Design(image=(32, 32), tiles=(2, 2), steps=60)
 CROPS = ((104, 212), (330, 200), (180, 300))
@@ -45,7 +45,7 @@ def test_a_trial_is_the_mean_difference_of_single_runs(calibration: Calibration)
     trial = calibration.judge(DESIGN)
     losses = []
     for image in pictures():
-        golden = encode(image, calibration.dictionary, golden_params(DESIGN))
+        golden = encode(image, calibration.dictionary, DESIGN.lca_params)
         losses.append(simulate(image, DESIGN).percent_error(image) - percent_error(image, golden.residual))
     assert trial.losses == tuple(losses) and trial.loss == np.mean(losses)
     assert trial.spread == pytest.approx(np.std(losses, ddof=1) / np.sqrt(3))
