@@ -1,5 +1,7 @@
 """What the engine leaves out or shares - threads, copies of the residual, wide words - against the plain way."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,13 +133,13 @@ WIDE = Design(
         ({}, np.float32),
         ({"weight": "s18.17", "residual": "s16.15", "code": "u14.12", "membrane": "s20.18"}, np.float64),
         pytest.param(
-            {"weight": "s24.22", "residual": "s24.20", "code": "u12.10", "membrane": "s18.16"},
+            {"weight": "s24.22", "residual": "s24.20", "code": "u12.10", "membrane": "s18.16", "patch": 12},
             np.int64,
             marks=pytest.mark.slow,  # another set of compiled functions
         ),
     ],
 )
-def test_words_are_wide_enough_for_their_formats(formats: dict[str, str], drive: type) -> None:
+def test_words_are_wide_enough_for_their_formats(formats: dict[str, Any], drive: type) -> None:
     design = WIDE.replace(**formats)
     weights = quantise(Dictionary.random(design.geometry, 5).atoms, design.formats.weight)
     weights[0] = design.formats.weight.high  # a kernel that reaches the bound
