@@ -18,13 +18,13 @@ class Mesh(wiring.Component):
     Members:
         command, pixels, weights: In streams; codes: Out stream (``hw/feed.py``, ``hw/drain.py`` give the payloads).
         busy, dirty: Out(1).
-        trace_<tile>_*: Out, the observation outputs of every tile (``hw/tile.py``).
+        trace_<tile>_*: Out, the observation outputs of every tile (``hw/tile.py``), where ``observed``.
 
     The tile is instantiated by name: it is the module that ``Tile(plan)`` elaborates to, emitted once.
     """
 
-    def __init__(self, plan: Plan, *, tile_module: str = "striate_tile") -> None:
-        self.plan, self.tile_module = plan, tile_module
+    def __init__(self, plan: Plan, *, tile_module: str = "striate_tile", observed: bool = True) -> None:
+        self.plan, self.tile_module, self.observed = plan, tile_module, observed
         super().__init__(
             {
                 "command": In(stream.Signature(CommandLayout(plan))),
@@ -35,7 +35,7 @@ class Mesh(wiring.Component):
                 "dirty": Out(1),
                 **{
                     f"trace_{n}_{name}": Out(width)
-                    for n in range(plan.tiling.count)
+                    for n in range(plan.tiling.count if observed else 0)
                     for name, width in trace_members(plan).items()
                 },
             }
@@ -51,7 +51,7 @@ class Mesh(wiring.Component):
         m.d.comb += [self.busy.eq(front.busy), self.dirty.eq(front.dirty)]
 
         # one signal per tile port; the signature of Tile says which ports there are
-        signature = tile_signature(plan)
+        signature = tile_signature(plan, observed=self.observed)
         wires = [_PortWires(signature, n) for n in range(t.count)]
         for n in range(t.count):
             row, col = t.place(n)
@@ -97,7 +97,10 @@ class Mesh(wiring.Component):
                         here[f"{port}__payload"].eq(wires[other]["codes__payload"]),
                         wires[other]["codes__ready"].eq(here[f"{port}__ready"]),
                     ]
-            m.d.comb += [getattr(self, f"trace_{n}_{name}").eq(here[f"trace_{name}"]) for name in trace_members(plan)]
+            if self.observed:
+                m.d.comb += [
+                    getattr(self, f"trace_{n}_{name}").eq(here[f"trace_{name}"]) for name in trace_members(plan)
+                ]
             m.submodules[f"tile{n}"] = Instance(
                 self.tile_module, i_clk=ClockSignal(), i_rst=ResetSignal(), **here.instance_ports()
             )

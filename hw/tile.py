@@ -75,8 +75,8 @@ def trace_members(plan: Plan) -> dict[str, int]:
     }
 
 
-def tile_signature(plan: Plan) -> wiring.Signature:
-    """The ports of ``Tile``, without making one."""
+def tile_signature(plan: Plan, *, observed: bool = True) -> wiring.Signature:
+    """The ports of ``Tile``, without making one; the observation outputs only where ``observed``."""
     codes = stream.Signature(CodeLayout(plan))
     return wiring.Signature(
         {
@@ -91,7 +91,7 @@ def tile_signature(plan: Plan) -> wiring.Signature:
             "east": In(codes),
             "south": In(codes),
             "codes": Out(codes),
-            **{f"trace_{name}": Out(width) for name, width in trace_members(plan).items()},
+            **({f"trace_{name}": Out(width) for name, width in trace_members(plan).items()} if observed else {}),
         }
     )
 
@@ -103,12 +103,12 @@ class Tile(wiring.Component):
         feed, feed_out: the input chain. y_origin, x_origin and the members of ``place_members``: where the tile is.
         in_0 .. in_7, link_out, consumed, acknowledged: the links (``hw/exchange.py``).
         east, south, codes: the drain chain (``hw/drain.py``).
-        trace_*: Out, every write (``trace_members``); unconnected they cost nothing.
+        trace_*: Out, every write (``trace_members``), in an ``observed`` tile. A machine for a board has none.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        super().__init__(tile_signature(plan))
+    def __init__(self, plan: Plan, *, observed: bool = True) -> None:
+        self.plan, self.observed = plan, observed
+        super().__init__(tile_signature(plan, observed=observed))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -305,5 +305,6 @@ class Tile(wiring.Component):
             "pixel_dr": detect.event.dr,
             "taken": gather.taken,
         }
-        m.d.comb += [getattr(self, f"trace_{name}").eq(value) for name, value in seen.items()]
+        if self.observed:
+            m.d.comb += [getattr(self, f"trace_{name}").eq(value) for name, value in seen.items()]
         return m
