@@ -62,6 +62,7 @@ class Datapath(wiring.Component):
         weight_*: write port of the weight memory (one lane a beat).
         d_*, r_*: read and write ports of the D and R banks (``hw/memory.py``); the write comes 6 clocks after the
         issue.
+        blank: In(1), the tile rests: what is written is 0.
         overflow: Out(1), an add into R left the range of its word (one clock after the sum).
         hazard: Out(1), a word is read while an earlier change of it is still on its way: a broken schedule. Must stay
         low.
@@ -89,6 +90,7 @@ class Datapath(wiring.Component):
                 "r_write_en": Out(t.scatter_lanes),
                 "r_write_addr": Out(t.residual_banks * bits(t.residual_depth)),
                 "r_write_data": Out(t.scatter_lanes * plan.residual_width),
+                "blank": In(1),
                 "overflow": Out(1),
                 "hazard": Out(1),
             }
@@ -123,7 +125,7 @@ class Datapath(wiring.Component):
         m.submodules.weights = weights = BankedMemory(
             banks=w.banks, depth=w.depth, width=w.bank_lanes * bw, lanes=w.bank_lanes
         )
-        t2_weights = Signal(w.lanes * bw)
+        t2_weights = Signal(w.lanes * bw, reset_less=True)
         m.d.comb += [
             weights.read_en.eq(t0.gather | t0.scatter),
             weights.read_addr.eq(t0.w_addr),
@@ -133,38 +135,24 @@ class Datapath(wiring.Component):
         ]
         m.d.sync += t2_weights.eq(weights.read_data)
 
-        # t3: gather turns the banks, scatter picks its share of the word.   t4: scatter turns its lanes to the R banks
+        # t3, t4: gather turns the banks; scatter picks its share of the word and turns its lanes to the R banks
         count = max(ppc * per, t.scatter_lanes)
-        t3 = [Signal(signed(bw), name=f"t3_{n}") for n in range(count)]
-        t4 = [Signal(signed(bw), name=f"t4_{n}") for n in range(count)]
+        t3 = [Signal(signed(bw), name=f"t3_{n}", reset_less=True) for n in range(count)]
+        t4 = [Signal(signed(bw), name=f"t4_{n}", reset_less=True) for n in range(count)]
         word = [lane(t2_weights, n, bw) for n in range(w.lanes)]
-        turned = rotate([Cat(*word[b * w.bank_lanes : b * w.bank_lanes + per]) for b in range(w.banks)], pipe["rot"][2])
-        gathered = [lane(bank, k, bw) for bank in turned for k in range(per)]
-        shares = [Cat(*word[n * t.scatter_lanes : (n + 1) * t.scatter_lanes]) for n in range(w.share)]
-        chosen = Signal(t.scatter_lanes * bw)
-        with m.Switch(pipe["w_sub"][2]):
-            for n, share in enumerate(shares):
-                with m.Case(n):
-                    m.d.comb += chosen.eq(share)
-        for n in range(count):
-            g = gathered[n] if n < ppc * per else Const(0, signed(bw))
-            s = lane(chosen, n, bw) if n < t.scatter_lanes else Const(0, signed(bw))
-            m.d.sync += t3[n].eq(Mux(pipe["gather"][2], g, s))
-        pair = t.columns_per_word
-        columns = [Cat(*t3[b * pair : (b + 1) * pair]) for b in range(t.residual_banks)]
-        lanes_turned = rotate(columns, pipe["rot"][3])
-        for n in range(count):
-            if n < t.scatter_lanes:
-                moved = lane(lanes_turned[n // pair], n % pair, bw)
-                m.d.sync += t4[n].eq(Mux(pipe["gather"][3], t3[n], Mux(pipe["constant"][3], plan.input_weight, moved)))
-            else:
-                m.d.sync += t4[n].eq(t3[n])
+        if w.lanes == count == ppc * per == w.share * t.scatter_lanes and count & (count - 1) == 0:
+            self._turn_together(m, pipe, word, t3, t4)
+        else:
+            self._turn_apart(m, pipe, word, t3, t4)
+        with m.If(pipe["constant"][3]):
+            m.d.sync += [t4[n].eq(plan.input_weight) for n in range(t.scatter_lanes)]
 
         # t5: products; the memory words read at t3 arrive in a register beside them
         operand = pipe["operand"][4].as_signed()
-        t5 = [Signal(signed(bw + len(operand)), name=f"t5_{n}") for n in range(count)]
+        t5 = [Signal(signed(bw + len(operand)), name=f"t5_{n}", reset_less=True) for n in range(count)]
         m.d.sync += [t5[n].eq(t4[n] * operand) for n in range(count)]
-        d_word, r_word = Signal(len(self.d_read_data)), Signal(len(self.r_read_data))
+        d_word = Signal(len(self.d_read_data), reset_less=True)
+        r_word = Signal(len(self.r_read_data), reset_less=True)
         m.d.sync += [d_word.eq(self.d_read_data), r_word.eq(self.r_read_data)]
         m.d.comb += [
             self.d_read_en.eq(pipe["gather"][3]),
@@ -178,7 +166,7 @@ class Datapath(wiring.Component):
         ]
 
         # t6: sums modulo the word (two's complement)
-        d_sum, r_sum = Signal(len(d_word)), Signal(len(r_word))
+        d_sum, r_sum = Signal(len(d_word), reset_less=True), Signal(len(r_word), reset_less=True)
         m.d.comb += [self.d_write_data.eq(d_sum), self.r_write_data.eq(r_sum)]
         for b in range(ppc):
             for k in range(kernels):
@@ -190,11 +178,13 @@ class Datapath(wiring.Component):
             m.d.comb += total.eq(lane(r_word, n, wr) + t5[n])
             m.d.sync += r_sum[n * wr : (n + 1) * wr].eq(total)
             spilled.append(pipe["r_en"][5][n] & (total != total[:wr].as_signed()))
+        with m.If(self.blank):
+            m.d.sync += [d_sum.eq(0), r_sum.eq(0)]
         m.d.sync += self.overflow.eq(Cat(*spilled).any())
 
         m.d.comb += self.hazard.eq(
             self._touches(pipe["d_addr"], pipe["d_en"], ppc, bits(t.drive_depth), groups)
-            | self._touches(pipe["r_addr"], pipe["r_en"], t.residual_banks, bits(t.residual_depth), pair)
+            | self._touches(pipe["r_addr"], pipe["r_en"], t.residual_banks, bits(t.residual_depth), t.columns_per_word)
         )
         return m
 
@@ -207,3 +197,64 @@ class Datapath(wiring.Component):
                 both = en[3][b * lanes : (b + 1) * lanes] & en[later][b * lanes : (b + 1) * lanes]
                 hits.append(same & both.any())
         return Cat(*hits).any()
+
+    def _turn_together(
+        self, m: Module, pipe: dict[str, list[Signal]], word: list[Value], t3: list[Signal], t4: list[Signal]
+    ) -> None:
+        """t3 and t4 where all lanes are a power of two: one barrel shifter for both, in steps of half the lanes, a quarter,
+        ... down to a pair of columns.
+
+        Gather turns all lanes by whole banks. Scatter turns all of them until its share is in the low lanes, and then
+        these among themselves. What a step does is decided two clocks ahead.
+        """
+        t = self.plan.tiling
+        lanes, low, per, pair = len(word), t.scatter_lanes, t.kernels_per_cycle, t.columns_per_word
+
+        def times(value: Value, power: int) -> Value:
+            return value << (power.bit_length() - 1)
+
+        amount = Signal(max(1, (lanes - 1).bit_length()))
+        turned, share = times(pipe["rot"][0], pair) & (low - 1), times(-pipe["w_sub"][0], low) & (lanes - low)
+        m.d.comb += amount.eq(Mux(pipe["gather"][0], times(pipe["rot"][0], per), turned | share))
+        turn = delayed(m, amount, 3, "turn")
+        steps = [n for n in reversed(range(len(amount))) if min(pair, per) <= 1 << n < lanes]
+        now = word
+        for at, clock, out in ((steps[: -(-len(steps) // 2)], 2, t3), (steps[-(-len(steps) // 2) :], 3, t4)):
+            for n in at:
+                size, before = 1 << n, now
+                now = []
+                for i in range(lanes):
+                    moved = before[(i - size) % lanes]
+                    if size < low and i < low and (i - size) % low != (i - size) % lanes:
+                        moved = Mux(pipe["gather"][clock], moved, before[(i - size) % low])
+                    stays = i >= low > size and per > size  # a step of scatter alone
+                    now.append(before[i] if stays else Mux(turn[clock][n], moved, before[i]))
+            m.d.sync += [register.eq(value) for register, value in zip(out, now, strict=True)]
+            now = list(out)
+
+    def _turn_apart(
+        self, m: Module, pipe: dict[str, list[Signal]], word: list[Value], t3: list[Signal], t4: list[Signal]
+    ) -> None:
+        """t3 and t4 of any number of lanes: t3 turns the banks or picks the share, t4 turns the columns."""
+        t, w, bw = self.plan.tiling, self.plan.layout, self.plan.weight.width
+        ppc, per, count, pair = t.positions_per_cycle, t.kernels_per_cycle, len(t3), t.columns_per_word
+        turned = rotate([Cat(*word[b * w.bank_lanes : b * w.bank_lanes + per]) for b in range(w.banks)], pipe["rot"][2])
+        gathered = [lane(bank, k, bw) for bank in turned for k in range(per)]
+        shares = [Cat(*word[n * t.scatter_lanes : (n + 1) * t.scatter_lanes]) for n in range(w.share)]
+        chosen = Signal(t.scatter_lanes * bw)
+        with m.Switch(pipe["w_sub"][2]):
+            for n, share in enumerate(shares):
+                with m.Case(n):
+                    m.d.comb += chosen.eq(share)
+        for n in range(count):
+            g = gathered[n] if n < ppc * per else Const(0, signed(bw))
+            s = lane(chosen, n, bw) if n < t.scatter_lanes else Const(0, signed(bw))
+            m.d.sync += t3[n].eq(Mux(pipe["gather"][2], g, s))
+        columns = [Cat(*t3[b * pair : (b + 1) * pair]) for b in range(t.residual_banks)]
+        lanes_turned = rotate(columns, pipe["rot"][3])
+        for n in range(count):
+            if n < t.scatter_lanes:
+                moved = lane(lanes_turned[n // pair], n % pair, bw)
+                m.d.sync += t4[n].eq(Mux(pipe["gather"][3], t3[n], moved))
+            else:
+                m.d.sync += t4[n].eq(t3[n])

@@ -39,6 +39,7 @@ class Detect(wiring.Component):
         y_low, y_high, x_low, x_high: In, the half-open part of the region inside the image.
         r_*, s_*: memory ports of the residual and of the sent residual.
         event, event_valid, event_accept: the changed pixel that leaves.
+        blank: In(1), the tile rests: what is written of r~ is 0.
         done: Out(1), the scan is over and every event has left.
     """
 
@@ -65,6 +66,7 @@ class Detect(wiring.Component):
                 "event": Out(PixelEventLayout(plan)),
                 "event_valid": Out(1),
                 "event_accept": In(1),
+                "blank": In(1),
                 "done": Out(1),
             }
         )
@@ -110,11 +112,12 @@ class Detect(wiring.Component):
         valid = Signal(stages)
         travel = Signal(len(address) + len(c) + len(y) + len(w))
         m.d.comb += travel.eq(Cat(address, c, y, w))
-        tags = [travel] + [Signal(len(travel), name=f"tag_{n}") for n in range(stages)]
+        tags = [travel] + [Signal(len(travel), name=f"tag_{n}", reset_less=True) for n in range(stages)]
         with m.If(self.start):
             m.d.sync += valid.eq(0)
         with m.Elif(advance):
             m.d.sync += valid.eq(Cat(left, valid[:-1]))
+        with m.If(advance):
             m.d.sync += [tags[n + 1].eq(tags[n]) for n in range(stages)]
 
         def fields(tag: Value) -> tuple[Value, Value, Value, Value]:
@@ -122,7 +125,7 @@ class Detect(wiring.Component):
             return tag[:a], tag[a:b], tag[b : b + len(y)], tag[b + len(y) :]
 
         def stage(value: Value, name: str) -> Signal:
-            register = Signal(value.shape(), name=name)
+            register = Signal(value.shape(), name=name, reset_less=True)
             with m.If(advance):
                 m.d.sync += register.eq(value)
             return register
@@ -134,22 +137,35 @@ class Detect(wiring.Component):
                 with m.Case(n):
                     m.d.comb += picked.eq(self.r_read_data[n * lanes * wr : (n + 1) * lanes * wr])
         shift = plan.weight.frac + plan.code.frac - plan.residual.frac
-        _, _, y3, w3 = fields(tags[3])
-        row_inside = (y3 >= self.y_low) & (y3 < self.y_high)
+        # which lanes lie inside the image: by their word first, by their place in it only at the two edges
+        _, _, y2, w2 = fields(tags[2])
+        lane_bits = lanes.bit_length() - 1
+        row_inside = (y2 >= self.y_low) & (y2 < self.y_high)
+        (word_low, first), (word_high, end) = ((x[lane_bits:], x[:lane_bits]) for x in (self.x_low, self.x_high))
+        inside = stage(
+            Cat(
+                *[
+                    row_inside
+                    & ((w2 > word_low) | ((w2 == word_low) & (first <= n)))
+                    & ((w2 < word_high) | ((w2 == word_high) & (end > n)))
+                    for n in range(lanes)
+                ]
+            ),
+            "inside",
+        )
         new, changes, marks = [], [], []
         for n in range(lanes):
             r2 = stage(lane(picked, n, wr), f"r2_{n}")
             r3 = stage(round_shift(r2, shift, plan.residual.rounding), f"r3_{n}")
-            x = Signal(bits(t.sent_words_per_row * lanes), name=f"x_{n}")
-            m.d.comb += x.eq((w3 << (lanes - 1).bit_length()) + n)
             clipped = Signal(signed(br), name=f"clipped_{n}")
             m.d.comb += clipped.eq(fit(r3, plan.residual))
             small = (clipped < plan.cutoff_q) & (clipped > -plan.cutoff_q)
-            column_inside = (x >= self.x_low) & (x < self.x_high)
-            r4 = stage(Mux(small | ~row_inside | ~column_inside, 0, clipped).as_signed(), f"r4_{n}")
+            r4 = stage(Mux(small | ~inside[n], 0, clipped).as_signed(), f"r4_{n}")
             s2 = stage(lane(self.s_read_data, n, br), f"s2_{n}")
             s4 = stage(stage(s2, f"s3_{n}"), f"s4_{n}")
             r5, d5 = stage(r4, f"r5_{n}"), stage(r4 - s4, f"d5_{n}")
+            with m.If(self.blank):
+                m.d.sync += r5.eq(0)
             new.append(r5[:br])
             changes.append(Cat(d5)[: plan.residual_change_width])
             marks.append(d5.any())
@@ -166,7 +182,7 @@ class Detect(wiring.Component):
             self.s_write_addr.eq(fields(tags[stages])[0]),
             self.s_write_data.eq(Cat(*new)),
         ]
-        here = Signal(len(travel))
+        here = Signal(len(travel), reset_less=True)
         with m.If(advance):
             m.d.sync += here.eq(tags[stages])
         _, hc, hy, hw = fields(here)

@@ -38,6 +38,12 @@ class CodeLayout(data.StructLayout):
         )
 
 
+def chain_ports(plan: Plan) -> list[str]:
+    """The drain chain's ways into a tile that some tile of the mesh uses: east, south, both or none."""
+    rows, columns = plan.tiling.tiles
+    return [port for port, there in (("east", columns > 1), ("south", rows > 1)) if there]
+
+
 class Queue2(wiring.Component):
     """Two-place queue: full throughput with registered valid and ready, so that no path crosses a tile."""
 
@@ -68,7 +74,8 @@ class Drain(wiring.Component):
         start: In(1), a frame is done: own codes come next.
         own, own_valid, own_ready: the tile's codes. own_done: In(1), the last one leaves in this cycle (or there is
         none).
-        has_east, has_south: In(1), whether anything is behind those ports.
+        has_east, has_south: In(1), whether anything is behind those ports; a port that no tile of the mesh uses
+        (``chain_ports``) is not there, and passes in its one clock.
         overflow, saturated, events: In, the tile's status; with ``settle`` also settled, steps: how the frame ended,
         the same in all tiles. east, south: In streams. out: Out stream.
         done: Out(1), the closing word enters the queue in this cycle.
@@ -91,8 +98,7 @@ class Drain(wiring.Component):
                 "events": In(plan.window_count_width),
                 **({"settled": In(1), "steps": In(plan.steps_width)} if plan.settle else {}),
                 "done": Out(1),
-                "east": In(stream.Signature(layout)),
-                "south": In(stream.Signature(layout)),
+                **{port: In(stream.Signature(layout)) for port in chain_ports(plan)},
                 "out": Out(stream.Signature(layout)),
             }
         )
@@ -120,11 +126,15 @@ class Drain(wiring.Component):
                 ]
                 with m.If(self.own_done):
                     m.next = "EAST"
-            for state, port, here, following in (
-                ("EAST", self.east, self.has_east, "SOUTH"),
-                ("SOUTH", self.south, self.has_south, "CLOSE"),
+            for state, name, here, following in (
+                ("EAST", "east", self.has_east, "SOUTH"),
+                ("SOUTH", "south", self.has_south, "CLOSE"),
             ):
                 with m.State(state):
+                    port = getattr(self, name, None)
+                    if port is None:
+                        m.next = following
+                        continue
                     with m.If(~here):
                         m.next = following
                     with m.Else():

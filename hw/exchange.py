@@ -58,6 +58,9 @@ class LinkInLayout(data.StructLayout):
 class Exchange(wiring.Component):
     """Stores, links, tokens and the order of sources of one tile.
 
+    A link that no tile of the mesh has (``Tiling.links``) has no ports and no store; it keeps its clock in the order of
+    sources.
+
     Members:
         present: In(8), which neighbours exist.
         step: In(1), a new step begins: nobody is last.
@@ -71,7 +74,8 @@ class Exchange(wiring.Component):
         self_last: Out(1), this tile has sent its last token of the step.
         frame, warm: In(1), with ``settle``: a frame begins. news: Out(1), some tile had a code event SETTLE_DELAY steps
         ago; holds for the whole step.
-        out, consumed: registered outputs to the neighbours. in_0..in_7, acknowledged: registers of the neighbours.
+        out, consumed: registered outputs to the neighbours. in_0 .. in_7, those of ``Tiling.links``, acknowledged:
+        registers of the neighbours.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -97,7 +101,7 @@ class Exchange(wiring.Component):
                 "out": Out(LinkOutLayout(plan)),
                 "consumed": Out(LINKS),
                 "acknowledged": In(LINKS),
-                **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
+                **{f"in_{b}": In(LinkInLayout(plan)) for b in plan.tiling.links},
                 **({"frame": In(1), "warm": In(1), "news": Out(1)} if plan.settle else {}),
             }
         )
@@ -107,19 +111,19 @@ class Exchange(wiring.Component):
         plan, t = self.plan, self.plan.tiling
         (th, tw), reach = t.block, t.geometry.reach
         own = Link(plan)
-        links = [Link(plan) for _ in range(LINKS)]
+        links = {b: Link(plan) for b in t.links}
         m.submodules.own = own
-        for b, link in enumerate(links):
+        for b, link in links.items():
             m.submodules[f"link{b}"] = link
 
         # out: an event goes to every neighbour whose region its patch touches
         rows = {-1: self.event.i < reach, 0: 1, 1: self.event.i >= th - reach}
         columns = {-1: self.event.j < reach, 0: 1, 1: self.event.j >= tw - reach}
-        touched = Cat(*[rows[di] & columns[dj] for di, dj in DIRECTIONS])
+        touched = Cat(*[rows[di] & columns[dj] if b in links else 0 for b, (di, dj) in enumerate(DIRECTIONS)])
         m.d.comb += [
             own.push.eq(self.push),
             own.event.eq(self.event),
-            self.full.eq(own.count == plan.link_depth),
+            self.full.eq(own.full),
             own.token.eq(self.close),
             own.last.eq(self.last),
         ]
@@ -129,14 +133,16 @@ class Exchange(wiring.Component):
             self.out.token.eq(self.close),
             self.out.last.eq(self.last),
         ]
+        mine = sum(1 << b for b in links)
+        present = self.present & mine
         outstanding, seen_last = Signal(LINKS), Signal(LINKS)
-        m.d.sync += outstanding.eq((outstanding | Mux(self.close, self.present, 0)) & ~self.acknowledged)
+        m.d.sync += outstanding.eq((outstanding | Mux(self.close, present, 0)) & ~self.acknowledged)
         m.d.comb += self.may_start.eq(outstanding == 0)
         with m.If(self.close):
             m.d.sync += self.self_last.eq(self.last)
 
         # in
-        for b, link in enumerate(links):
+        for b, link in links.items():
             bus = getattr(self, f"in_{b}")
             m.d.comb += [
                 link.push.eq(bus.valid),
@@ -147,15 +153,17 @@ class Exchange(wiring.Component):
 
         # sources in order: 0 is the own store, 1 + b is link b
         source, working, feeding = Signal(range(LINKS + 1)), Signal(), Signal()
-        stores = [own, *links]
-        skip = Array([0, *[~self.present[b] | seen_last[b] for b in range(LINKS)]])[source]
-        arrived = Array([1, *[link.closed for link in links]])[source]
-        nothing = Array([store.count == 0 for store in stores])[source]
-        exhausted = Array([store.empty for store in stores])[source]
+        stores = [own, *[links.get(b) for b in range(LINKS)]]
+        skip = Array([0, *[~self.present[b] | seen_last[b] if b in links else 1 for b in range(LINKS)]])[source]
+        arrived = Array([1, *[links[b].closed if b in links else 0 for b in range(LINKS)]])[source]
+        nothing = Array([~store.some if store is not None else 1 for store in stores])[source]
+        exhausted = Array([store.empty if store is not None else 1 for store in stores])[source]
         head = Signal(EventLayout(plan))
         row_shift, column_shift = Signal(range(-max(th, 1), th + 1)), Signal(range(-max(tw, 1), tw + 1))
         with m.Switch(source):
             for n, store in enumerate(stores):
+                if store is None:
+                    continue
                 di, dj = (0, 0) if n == 0 else DIRECTIONS[n - 1]
                 with m.Case(n):
                     m.d.comb += [head.eq(store.head), row_shift.eq(di * th), column_shift.eq(dj * tw)]
@@ -176,11 +184,13 @@ class Exchange(wiring.Component):
             m.d.comb += done.eq(1)
             m.d.sync += feeding.eq(0)
         for n, store in enumerate(stores):
+            if store is None:
+                continue
             chosen = source == n
             m.d.comb += store.next.eq(chosen & self.patch_valid & self.patch_ready)
             # a source that was skipped has nothing to forget: its next events may already be arriving
             m.d.comb += store.clear.eq(chosen & done & ~skip)
-        for b in range(LINKS):
+        for b in links:
             m.d.sync += self.consumed[b].eq((source == b + 1) & done & ~skip)
             with m.If((source == b + 1) & done & ~skip):
                 m.d.sync += seen_last[b].eq(links[b].closed_last)
@@ -190,6 +200,7 @@ class Exchange(wiring.Component):
             m.d.sync += source.eq(source + 1)
             with m.If(source == LINKS):
                 m.d.sync += working.eq(0)
+        heard = {b: (source == b + 1) & done & ~skip & link.closed_last for b, link in links.items()}
         m.d.comb += [
             self.finished.eq(done & (source == LINKS)),
             self.all_last.eq(
@@ -197,8 +208,8 @@ class Exchange(wiring.Component):
                 & (
                     (
                         seen_last
-                        | ~self.present
-                        | Cat(*[(source == b + 1) & done & ~skip & links[b].closed_last for b in range(LINKS)])
+                        | ~present
+                        | Cat(*[heard[b] if b in heard else 0 for b in range(LINKS)])
                     ).all()
                 )
             ),
@@ -206,11 +217,10 @@ class Exchange(wiring.Component):
         with m.If(self.step):
             m.d.sync += [seen_last.eq(0), self.self_last.eq(0)]
         if plan.settle:
-            heard = [(source == b + 1) & done & ~skip & link.closed_last for b, link in enumerate(links)]
             self._pass_on_news(m, links, heard)
         return m
 
-    def _pass_on_news(self, m: Module, links: list[Link], heard: list[Value]) -> None:
+    def _pass_on_news(self, m: Module, links: dict[int, Link], heard: dict[int, Value]) -> None:
         """News of an event travels one tile a step, with the last token of the step.
 
         Bit d of ``near`` says that a tile within d links had a code event d steps ago; bit 0 is this tile in this step.
@@ -221,7 +231,7 @@ class Exchange(wiring.Component):
         # the last event of a step may leave in the very clock of the token
         m.d.sync += self.out.news.eq(near[:SETTLE_DELAY] | self.push)
         m.d.comb += self.news.eq(near[SETTLE_DELAY])
-        for b, link in enumerate(links):
+        for b, link in links.items():
             m.d.comb += link.news.eq(getattr(self, f"in_{b}").news)
             with m.If(heard[b]):
                 m.d.sync += others.eq(others | link.closed_news)

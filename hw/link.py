@@ -19,9 +19,12 @@ class Link(wiring.Component):
     Members:
         push, event: In, one event a cycle; there is always room (the protocol counts).
         token, last: In(1), the round is complete; ``last`` when the sender's sheet is done for this step.
-        count: Out, events here. closed, closed_last: Out(1), the token is here, and what it said.
-        next: In(1), go on to the next event. head: Out, the event to read; ``empty`` when all were read.
+        some, full: Out(1), an event is here; ``depth`` of them are.
+        closed, closed_last: Out(1), the token is here, and what it said.
+        next: In(1), go on to the next event. head: Out, the event to read; ``empty`` when all of some were read.
         clear: In(1), consumed: forget everything.
+
+    What is said of the count are registers: update freezes on ``full``.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -32,7 +35,8 @@ class Link(wiring.Component):
                 "event": In(self.layout),
                 "token": In(1),
                 "last": In(1),
-                "count": Out(range(self.depth + 1)),
+                "some": Out(1),
+                "full": Out(1),
                 "closed": Out(1),
                 "closed_last": Out(1),
                 "next": In(1),
@@ -47,23 +51,29 @@ class Link(wiring.Component):
         m = Module()
         m.submodules.store = store = memory.Memory(shape=self.layout, depth=self.depth, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
-        at = Signal(range(self.depth + 1))
+        last, at = Signal(range(self.depth)), Signal(range(self.depth))  # the event that came last, the one to read
+        count = Signal(range(self.depth + 1))
         m.d.comb += [
             write.en.eq(self.push),
-            write.addr.eq(self.count),
+            write.addr.eq(count),
             write.data.eq(self.event),
             read.addr.eq(at),
             self.head.eq(read.data),
-            self.empty.eq(at == self.count),
         ]
         with m.If(self.push):
-            m.d.sync += self.count.eq(self.count + 1)
+            m.d.sync += [
+                count.eq(count + 1),
+                last.eq(count),
+                self.some.eq(1),
+                self.full.eq(count == self.depth - 1),
+            ]
         with m.If(self.token):
             m.d.sync += [self.closed.eq(1), self.closed_last.eq(self.last)]
             if self.settle:
                 m.d.sync += self.closed_news.eq(self.news)
         with m.If(self.next):
-            m.d.sync += at.eq(at + 1)
+            m.d.sync += [at.eq(at + 1), self.empty.eq(at == last)]
         with m.If(self.clear):
-            m.d.sync += [self.count.eq(0), at.eq(0), self.closed.eq(0), self.closed_last.eq(0)]
+            m.d.sync += [count.eq(0), at.eq(0), self.closed.eq(0), self.closed_last.eq(0)]
+            m.d.sync += [self.some.eq(0), self.full.eq(0), self.empty.eq(0)]
         return m

@@ -74,7 +74,7 @@ class Mesh(wiring.Component):
             before = front.feed if n == 0 else wires[n - 1 if col else n - t.tiles[1]]["feed_out"]
             m.d.comb += here["feed"].eq(Value.cast(before))
             # links
-            for b in range(LINKS):
+            for b in t.links:
                 other = t.neighbour(n, b)
                 if other < 0:
                     continue

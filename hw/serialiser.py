@@ -1,6 +1,6 @@
 """Serialiser: a word of lanes in, its marked lanes out, one a cycle. Update, drain and detect end in one."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +12,7 @@ class Serialiser(wiring.Component):
     """One word of lanes in, its marked lanes out, lowest first, one a cycle; an unmarked word passes in one cycle.
 
     Members:
-        load: In(1), take ``mask`` and ``values`` now (only while ``free``).
+        load: In(1), take ``mask`` and ``values`` now (only while ``free``); ``mask`` is 0 where nothing is ``present``.
         index, value: Out, the lane that leaves in this cycle, while ``valid``.
         accept: In(1), the lane was taken.
         free: Out(1), the word leaves (or none is here): a new one may be loaded.
@@ -38,25 +38,44 @@ class Serialiser(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        mask, values = Signal(self.lanes), Signal(self.lanes * self.width)
-        more = Signal()  # a second lane is marked: computed before the register, so that it is not on the freeze path
-        rest = Signal(self.lanes)
+        mask = Signal(self.lanes)
+        values = Signal(self.lanes * self.width, reset_less=True)
+        # a lane, and a second one, is marked: computed before the register, so that neither is on the freeze path
+        more = Signal()
+        first, rest = Signal(self.lanes), Signal(self.lanes)  # the lowest marked lane, and the others
         m.d.comb += [
-            self.valid.eq(self.occupied & mask.any()),
-            rest.eq(mask & (mask - 1)),
-            self.free.eq(~self.occupied | ~self.valid | (self.accept & ~more)),
+            *[first[n].eq(mask[n] & ~mask[:n].any()) for n in range(self.lanes)],
+            rest.eq(mask & ~first),
+            self.free.eq(~self.valid | (self.accept & ~more)),
+            # one lane at most is chosen: an OR of ANDs, where a chain of priorities would be a tree of multiplexers
+            self.index.eq(_any_of([Mux(first[n], n, 0) for n in range(self.lanes)])),
+            self.value.eq(
+                _any_of([Mux(first[n], lane(values, n, self.width), 0) for n in range(self.lanes)])[: self.width]
+            ),
         ]
-        for n in reversed(range(self.lanes)):
-            with m.If(mask[n]):
-                m.d.comb += [self.index.eq(n), self.value.eq(lane(values, n, self.width))]
         with m.If(self.free):
             with m.If(self.load):
                 m.d.sync += [
                     self.occupied.eq(self.present),
                     mask.eq(self.mask),
                     values.eq(self.values),
-                    more.eq((self.mask & (self.mask - 1)).any()),
+                    self.valid.eq(self.mask.any()),
+                    more.eq(_two(self.mask)),
                 ]
         with m.Elif(self.accept):
-            m.d.sync += [mask.eq(rest), more.eq((rest & (rest - 1)).any())]
+            m.d.sync += [mask.eq(rest), more.eq(_two(rest))]
         return m
+
+
+def _any_of(words: list[Value]) -> Value:
+    """The OR of all words, as a balanced tree."""
+    half = len(words) // 2
+    return _any_of(words[:half]) | _any_of(words[half:]) if half else words[0]
+
+
+def _two(mask: Value) -> Value:
+    """High when at least two bits are set, by halves: no carry chain."""
+    if len(mask) < 2:
+        return Const(0, 1)
+    low, high = mask[: len(mask) // 2], mask[len(mask) // 2 :]
+    return _two(low) | _two(high) | (low.any() & high.any())

@@ -20,28 +20,47 @@ def signed_value(value: Value) -> Value:
     return value if value.shape().signed else Cat(value, Const(0, 1)).as_signed()
 
 
-def round_shift(value: Value, shift: int, rounding: str) -> Value:
-    """``value / 2^shift`` rounded to an integer; a shift of 0 or less is exact. ``value`` must be signed."""
+def round_parts(value: Value, shift: int, rounding: str) -> tuple[Value, Value]:
+    """(down, up): ``value / 2^shift`` rounded to an integer is ``down + up``, up being one bit, so that an adder behind
+    can take it as its carry. A shift of 0 or less is exact. ``value`` must be signed.
+    """
     if shift <= 0:
-        return (value << -shift) if shift else value
+        return (value << -shift) if shift else value, Const(0, 1)
     if len(value) <= shift:  # the bits that are rounded away must exist
         value = Cat(value, value[-1].replicate(shift + 1 - len(value))).as_signed()
     down = value >> shift  # arithmetic: floor
-    if rounding == "floor":
-        return down
-    if rounding == "half_up":
-        return (value + (1 << (shift - 1))) >> shift
     half, rest = value[shift - 1], value[: shift - 1].any() if shift > 1 else Const(0, 1)
+    if rounding == "floor":
+        return down, Const(0, 1)
+    if rounding == "half_up":
+        return down, half
     if rounding == "half_even":
-        return down + (half & (rest | down[0]))
+        return down, half & (rest | down[0])
     if rounding == "toward_zero":
-        return down + (value[-1] & (half | rest))
+        return down, value[-1] & (half | rest)
     raise ValueError(f"unknown rounding {rounding!r}")
 
 
+def round_shift(value: Value, shift: int, rounding: str) -> Value:
+    """``value / 2^shift`` rounded to an integer, as ``round_parts`` has it."""
+    down, up = round_parts(value, shift, rounding)
+    return down if shift <= 0 or rounding == "floor" else down + up
+
+
+def add_carry(a: Value, b: Value, carry: Value) -> Value:
+    """``a + b + carry`` of two signed values and a bit, in one adder: the carry comes in as a bit below the others."""
+    return (Cat(Const(1, 1), a).as_signed() + Cat(carry, b).as_signed()) >> 1
+
+
 def overflows(value: Value, fmt: Format) -> Value:
-    """High when the signed ``value`` is outside the format's range."""
-    return (value > fmt.high) | (value < fmt.low)
+    """High when the signed ``value`` is outside the format's range; the range of a whole word takes no comparator."""
+    if fmt.high != (1 << (fmt.width - fmt.signed)) - 1 or fmt.low not in (-fmt.high - 1, -fmt.high, 0):
+        return (value > fmt.high) | (value < fmt.low)
+    wide = Cat(value, value[-1].replicate(max(0, fmt.width + 1 - len(value))))
+    if not fmt.signed:
+        return wide[fmt.width :].any()
+    outside = wide[fmt.width - 1 :].any() & ~wide[fmt.width - 1 :].all()
+    return outside | (wide.as_signed() == fmt.low - 1) if fmt.low == -fmt.high else outside
 
 
 def fit(value: Value, fmt: Format) -> Value:
@@ -49,7 +68,8 @@ def fit(value: Value, fmt: Format) -> Value:
     if fmt.overflow == "wrap":
         low = Cat(value, value[-1].replicate(max(0, fmt.width - len(value))))[: fmt.width]
         return low.as_signed() if fmt.signed else low
-    clipped = Mux(value > fmt.high, fmt.high, Mux(value < fmt.low, fmt.low, value))[: fmt.width]
+    inside = Cat(value, value[-1].replicate(max(0, fmt.width - len(value))))[: fmt.width]
+    clipped = Mux(overflows(value, fmt), Mux(value < 0, fmt.low, fmt.high), inside)[: fmt.width]
     return clipped.as_signed() if fmt.signed else clipped
 
 

@@ -5,7 +5,7 @@
 Every tile is the same module; its place in the mesh is an input.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,7 @@ from ..sim.timing import Phase
 from .control import Control
 from .datapath import Datapath
 from .detect import Detect
-from .drain import CodeLayout, Drain
+from .drain import CodeLayout, Drain, chain_ports
 from .exchange import LINKS, Exchange, LinkInLayout, LinkOutLayout
 from .feed import FeedLayout, Intake, origin_shapes
 from .gather import Gather
@@ -84,12 +84,11 @@ def tile_signature(plan: Plan, *, observed: bool = True) -> wiring.Signature:
             "feed_out": Out(FeedLayout(plan)),
             **{name: In(shape) for name, shape in origin_shapes(plan).items()},
             **{name: In(width) for name, width in place_members(plan).items()},
-            **{f"in_{b}": In(LinkInLayout(plan)) for b in range(LINKS)},
+            **{f"in_{b}": In(LinkInLayout(plan)) for b in plan.tiling.links},
             "link_out": Out(LinkOutLayout(plan)),
             "consumed": Out(LINKS),
             "acknowledged": In(LINKS),
-            "east": In(codes),
-            "south": In(codes),
+            **{port: In(codes) for port in chain_ports(plan)},
             "codes": Out(codes),
             **({f"trace_{name}": Out(width) for name, width in trace_members(plan).items()} if observed else {}),
         }
@@ -101,7 +100,8 @@ class Tile(wiring.Component):
 
     Members:
         feed, feed_out: the input chain. y_origin, x_origin and the members of ``place_members``: where the tile is.
-        in_0 .. in_7, link_out, consumed, acknowledged: the links (``hw/exchange.py``).
+        in_0 .. in_7 (those that a tile of the mesh has), link_out, consumed, acknowledged: the links
+        (``hw/exchange.py``).
         east, south, codes: the drain chain (``hw/drain.py``).
         trace_*: Out, every write (``trace_members``), in an ``observed`` tile. A machine for a board has none.
     """
@@ -203,12 +203,33 @@ class Tile(wiring.Component):
             self.link_out.eq(exchange.out),
             self.consumed.eq(exchange.consumed),
         ]
-        m.d.comb += [getattr(exchange, f"in_{b}").eq(getattr(self, f"in_{b}")) for b in range(LINKS)]
-        for port in ("east", "south"):
+        m.d.comb += [getattr(exchange, f"in_{b}").eq(getattr(self, f"in_{b}")) for b in t.links]
+        for port in chain_ports(plan):
             wiring.connect(m, wiring.flipped(getattr(self, port)), getattr(drain, port))
         wiring.connect(m, drain.out, wiring.flipped(self.codes))
 
         # ---- detect, gather, input -----------------------------------------------------------------------------------
+        # one engine at a time issues work: the phase says only whose numbers go with it
+        chosen = Signal(path.issue_layout)
+        ours, theirs = phase == Phase.GATHER, phase == Phase.SCATTER
+        m.d.comb += [
+            chosen.gather.eq(gather.issue.gather),
+            chosen.scatter.eq(scatter.issue.scatter | intake.issue.scatter),
+            chosen.constant.eq(intake.issue.constant),
+            chosen.operand.eq(
+                Mux(ours, gather.issue.operand, Mux(theirs, scatter.issue.operand, intake.issue.operand))
+            ),
+            *[getattr(chosen, n).eq(getattr(gather.issue, n)) for n in ("d_addr", "d_en")],
+            *[
+                getattr(chosen, n).eq(Mux(ours, getattr(gather.issue, n), getattr(scatter.issue, n)))
+                for n in ("w_addr", "rot")
+            ],
+            *[
+                getattr(chosen, n).eq(Mux(theirs, getattr(scatter.issue, n), getattr(intake.issue, n)))
+                for n in ("r_addr", "r_en")
+            ],
+            chosen.w_sub.eq(scatter.issue.w_sub),
+        ]
         m.d.comb += [
             detect.run.eq(phase == Phase.GATHER),
             gather.event.eq(detect.event),
@@ -222,21 +243,17 @@ class Tile(wiring.Component):
             path.weight_en.eq(intake.weight_en),
             path.weight_addr.eq(intake.weight_addr),
             path.weight_data.eq(intake.weight_data),
-            # one engine at a time: those that do not own the tile issue nothing
-            path.issue.eq(
-                Mux(
-                    phase == Phase.GATHER,
-                    gather.issue.as_value(),
-                    Mux(phase == Phase.SCATTER, scatter.issue.as_value(), intake.issue.as_value()),
-                )
-            ),
+            path.issue.eq(chosen),
         ]
 
         # ---- memories ------------------------------------------------------------------------------------------------
-        clearing, clear = phase == Phase.CLEAR, control.clear
+        # what the clear writes is what the engines' last registers hold then: 0 from the second clock of rest on
+        clearing, clear, blank = phase == Phase.CLEAR, control.clear, Signal(init=1)
+        m.d.sync += blank.eq((phase == Phase.IDLE) | clearing)
+        m.d.comb += [engine.blank.eq(blank) for engine in (update, path, detect)]
 
         def write(store: BankedMemory, en: Value, addr: Value, word: Value) -> None:
-            """A write port, taken by the clear while it lasts."""
+            """A write port, its enables and addresses taken by the clear while it lasts."""
             live = clearing & (clear < store.depth)
             m.d.comb += [
                 store.write_en.eq(Mux(clearing, live.replicate(len(store.write_en)), en)),
@@ -249,7 +266,7 @@ class Tile(wiring.Component):
                         addr,
                     )
                 ),
-                store.write_data.eq(Mux(clearing, 0, word)),
+                store.write_data.eq(word),
             ]
 
         write(u, update.u_write_en, update.u_write_addr, update.u_write_data)

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ..sim.plan import Plan
 from ..sim.tiling import bits
 from .serialiser import Serialiser
-from .shapes import fit, lane, overflows, round_shift, transfer
+from .shapes import add_carry, fit, lane, overflows, round_parts, transfer
 
 
 class EventLayout(data.StructLayout):
@@ -41,7 +41,7 @@ class Update(wiring.Component):
         shift: In, which entry of the design's step-shift schedule.
         u_*, d_*: memory ports; the read enables are low while the pipeline stands, so that the outputs hold.
         event, event_valid, event_accept: the change (or code) that leaves.
-        full: In(1), no event can be taken: the pipeline freezes on the next one.
+        blank: In(1), the tile rests: what is written of U is 0.
         done: Out(1), the last position leaves in this cycle.
         saturated: Out(1), a membrane that is written in this cycle left its range.
     """
@@ -67,6 +67,7 @@ class Update(wiring.Component):
                 "event": Out(EventLayout(plan)),
                 "event_valid": Out(1),
                 "event_accept": In(1),
+                "blank": In(1),
                 "done": Out(1),
                 "saturated": Out(1),
             }
@@ -112,16 +113,18 @@ class Update(wiring.Component):
         valid = Signal(stages)
         travel = Signal(len(position) + len(i) + len(j))
         m.d.comb += travel.eq(Cat(position, i, j))
-        tags = [travel] + [Signal(len(travel), name=f"tag_{n}") for n in range(stages)]
+        tags = [travel] + [Signal(len(travel), name=f"tag_{n}", reset_less=True) for n in range(stages)]
         banks = [bank, Signal(len(bank), name="bank_1")]
+        ending = Signal()  # nothing follows what is in the serialiser
         with m.If(self.start):
-            m.d.sync += valid.eq(0)
+            m.d.sync += [valid.eq(0), ending.eq(0)]
         with m.Elif(advance):
-            m.d.sync += [valid.eq(Cat(left, valid[:-1])), banks[1].eq(banks[0])]
-            m.d.sync += [tags[n + 1].eq(tags[n]) for n in range(stages)]
+            m.d.sync += [valid.eq(Cat(left, valid[:-1])), ending.eq(~left & ~valid[:-1].any())]
+        with m.If(advance):
+            m.d.sync += [banks[1].eq(banks[0]), *[tags[n + 1].eq(tags[n]) for n in range(stages)]]
 
         def stage(value: Value, name: str) -> Signal:
-            register = Signal(value.shape(), name=name)
+            register = Signal(value.shape(), name=name, reset_less=True)
             with m.If(advance):
                 m.d.sync += register.eq(value)
             return register
@@ -136,7 +139,8 @@ class Update(wiring.Component):
                 two_sided=plan.two_sided,
             )
 
-        new_u, changes, marks, outside = [], [], [], []
+        changes, marks, outside = [], [], []
+        new_u: list[Signal] = []
         d_word = Signal(lanes * wd)
         with m.Switch(banks[1]):
             for b in range(0, ppc, together):
@@ -149,15 +153,17 @@ class Update(wiring.Component):
             e3 = stage((d2 << (common - fd)) - (u2 << (common - fu)), f"e3_{k}")
             u3 = stage(u2, f"u3_{k}")
             e4, y4, u4 = stage(e3 + (y3 << (common - fy)), f"e4_{k}"), stage(y3, f"y4_{k}"), stage(u3, f"u4_{k}")
-            rounded = [round_shift(e4, common + s - fu, plan.membrane.rounding) for s in plan.shifts]
-            step: Value = rounded[-1]
-            for n in reversed(range(len(rounded) - 1)):
-                step = Mux(self.shift == n, rounded[n], step)
-            x5, y5, u5 = stage(step, f"x5_{k}"), stage(y4, f"y5_{k}"), stage(u4, f"u5_{k}")
-            total = u5 + x5
-            kept = Mux(self.drain, u5, fit(total, plan.membrane)).as_signed()
-            u6, o6 = stage(kept[:wu].as_signed(), f"u6_{k}"), stage(overflows(total, plan.membrane), f"o6_{k}")
-            y6 = stage(Mux(self.drain, 0, y5), f"y6_{k}")
+            parts = [round_parts(e4, common + s - fu, plan.membrane.rounding) for s in plan.shifts]
+            down, up = parts[-1]
+            for n in reversed(range(len(parts) - 1)):
+                down, up = Mux(self.shift == n, parts[n][0], down), Mux(self.shift == n, parts[n][1], up)
+            x5, c5 = stage(down, f"x5_{k}"), stage(up, f"c5_{k}")
+            y5, u5 = stage(y4, f"y5_{k}"), stage(u4, f"u5_{k}")
+            total = add_carry(u5, x5, c5)
+            u6, o6 = stage(fit(total, plan.membrane), f"u6_{k}"), stage(overflows(total, plan.membrane), f"o6_{k}")
+            y6 = stage(y5, f"y6_{k}")
+            with m.If(self.drain):  # u + 0, and the old code is 0
+                m.d.sync += [x5.eq(0), c5.eq(0), y6.eq(0)]
             n7, u7, y7 = stage(code_of(u6), f"n7_{k}"), stage(u6, f"u7_{k}"), stage(y6, f"y7_{k}")
             o7 = stage(o6, f"o7_{k}")
             difference = Signal(signed(change), name=f"difference_{k}")
@@ -168,6 +174,8 @@ class Update(wiring.Component):
             outside.append(o7)
 
         last_tag = tags[stages]
+        with m.If(self.blank):
+            m.d.sync += [u7.eq(0) for u7 in new_u]
         live = valid[stages - 1]
         m.d.comb += [
             out.load.eq(advance),
@@ -179,7 +187,7 @@ class Update(wiring.Component):
             self.u_write_data.eq(Cat(*new_u)),
             self.saturated.eq(self.u_write_en & Cat(*outside).any()),
         ]
-        here = Signal(len(travel))
+        here = Signal(len(travel), reset_less=True)
         with m.If(advance):
             m.d.sync += here.eq(last_tag)
         k, column = out.index, here[len(position) + len(i) :]
@@ -193,6 +201,6 @@ class Update(wiring.Component):
             self.event.dy.eq(out.value),
             self.event_valid.eq(self.run & out.valid),
             out.accept.eq(self.run & self.event_accept),
-            self.done.eq(advance & out.occupied & ~valid.any() & ~left),
+            self.done.eq(advance & out.occupied & ending),
         ]
         return m

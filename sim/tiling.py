@@ -95,6 +95,11 @@ class Tiling:
         """(tiles, 8) neighbour numbers, -1 where there is none."""
         return np.array([[self.neighbour(t, b) for b in range(8)] for t in range(self.count)], np.int64)
 
+    @cached_property
+    def links(self) -> tuple[int, ...]:
+        """The links that some tile of the mesh has, in their order: none of a single tile, two of a strip."""
+        return tuple(b for b in range(8) if (self.neighbours[:, b] >= 0).any())
+
     # ---- lanes and banks ---------------------------------------------------------------------------------------------
     @property
     def positions_per_cycle(self) -> int:

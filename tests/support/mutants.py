@@ -181,13 +181,13 @@ def _swap(old: tuple[Any, ...], a: int, b: int) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _rounds_down(module: Any) -> Callable[[], AbstractContextManager[Any]]:
-    """Rounds down in one module instead of half up."""
+def _rounds_down(module: Any, name: str) -> Callable[[], AbstractContextManager[Any]]:
+    """Rounds down in one module instead of half up; ``name``: by which function it rounds."""
 
-    def round_shift(value: Value, shift: int, rounding: str) -> Value:
-        return shapes.round_shift(value, shift, "floor" if rounding == "half_up" else rounding)
+    def rounded(value: Value, shift: int, rounding: str) -> Any:
+        return getattr(shapes, name)(value, shift, "floor" if rounding == "half_up" else rounding)
 
-    return lambda: mock.patch.object(module, "round_shift", round_shift)
+    return lambda: mock.patch.object(module, name, rounded)
 
 
 def _saturates_early() -> AbstractContextManager[Any]:
@@ -268,8 +268,9 @@ def _and_a_register(declaration: str, clocked: str) -> tuple[Edit, ...]:
 
 
 _TOKEN = r"{ \exchange.last , \exchange.token ,"
-_SENT_LINE = rf"else \exchange.out [26:8] <= {_TOKEN} trace_event_dy, \update.here [11:6], trace_event_k }};"
-_PAIR = r"trace_event_dy, \update.here [6], \update.index [1], \update.here [4:3], \update.index [0]"
+_SENT = r"\update.serialiser.value , \update.here [11:6], \drain$N.own [2:1]"
+_SENT_LINE = rf"else \exchange.out [26:8] <= {_TOKEN} {_SENT} }};"
+_PAIR = r"\update.serialiser.value , \update.here [6], \event [3], \update.here [4:3], trace_event_k"
 _OTHER_PORTS = [
     _in_mesh(
         f".{port}__{name}({wire}),", wire, f"tile{other}_codes__ready" if name == "ready" else f"tile0_{there}__{name}"
@@ -284,8 +285,8 @@ _OTHER_PORTS = [
 
 MUTANTS = (
     # arithmetic
-    Mutant("membrane rounded down", r"^(code event|membrane)", patch=_rounds_down(update)),
-    Mutant("residual rounded down", r"^residual event", patch=_rounds_down(detect)),
+    Mutant("membrane rounded down", r"^(code event|membrane)", patch=_rounds_down(update, "round_parts")),
+    Mutant("residual rounded down", r"^residual event", patch=_rounds_down(detect, "round_shift")),
     Mutant("residual saturates one early", r"^residual event", 2, patch=_saturates_early),
     Mutant("u > threshold", r"^(code event|membrane|residual \()", patch=_strict_threshold),
     Mutant(
@@ -445,7 +446,9 @@ MUTANTS = (
         r"^(end of the frame|phase)",
         0,
         edits=_in_tile(
-            r"assign _N_ = _N_ ? \exchange.link3.closed_news : _N_;", r"\exchange.link3.closed_news ", "8'h00 "
+            r"assign _N_ = _N_ ? \exchange.link4.closed_news : \exchange.link3.closed_news ;",
+            r"\exchange.link3.closed_news ",
+            "8'h00 ",
         ),
         settling=True,
     ),
@@ -474,15 +477,9 @@ MUTANTS = (
         "both of two positions have the column of the first",
         r"^code event",
         0,
-        edits=_in_tile(r"assign trace_event_j = { \update.here [6], \update.index [1] };", r"\update.index [1]", "1'h0")
-        + _in_tile(
-            rf"\exchange.own.store [\exchange.own.$signature__addr ] <= {{ {_PAIR} }};", r"\update.index [1]", "1'h0"
-        )
-        + _in_tile(
-            rf"else \exchange.out [31:8] <= {{ \exchange.near [7:1], _N_, {_TOKEN[2:]} {_PAIR} }};",
-            r"\update.index [1]",
-            "1'h0",
-        ),
+        edits=_in_tile(r"assign trace_event_j = { \update.here [6], \event [3] };", r"\event [3]", "1'h0")
+        + _in_tile(rf"\exchange.own.store [\exchange.own.$signature__addr ] <= {{ {_PAIR} }};", r"\event [3]", "1'h0")
+        + _in_tile(rf"else _N_ <= {{ \exchange.near [7:1], _N_, {_TOKEN[2:]} {_PAIR} }};", r"\event [3]", "1'h0"),
         settling=True,
     ),
     Mutant(
