@@ -2,35 +2,47 @@
 
     idle | clear | input | (gather | update and scatter, in rounds) x steps | drain
 
+With ``refresh`` also, before some steps, ``refresh | input | update and scatter, in rounds``: R, D and r~ are cleared,
+the input comes again, and the codes that are not 0 are scattered (``sim/refresh.py``).
+
 Every engine says when it is done and is told when to begin; nothing else in a tile knows the phase.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
 from ..sim.timing import FLUSH_GATHER, FLUSH_INPUT, FLUSH_SCATTER, WINDOW, Phase
+from .feed import command_numbers
+
+REFRESH_OUTPUTS = ("refreshing", "ready", "start_refresh", "refreshed")
+"""Outputs that only a control with ``refresh`` has."""
 
 
 class Control(wiring.Component):
     """The state machine of one tile, its step counter and its closing word.
 
     Members:
-        begin, warm, steps: In, a command arrives. input_last: In(1), the last pixel is issued in this cycle.
+        begin, warm, steps, threshold, cutoff, shift: In, a command arrives. input_last: In(1), the last pixel is issued
+        in this cycle.
         gathered: In(1), detect and gather are done.
         self_last, may_start, finished, all_last: In, of the exchange. news: In(1), with ``settle``: some tile had a
         code event SETTLE_DELAY steps ago.
         refused: In(1), update has an event that the round cannot take. updated: In(1), its last position leaves.
         drained: In(1), the closing word enters the queue.
         pushed, saturated, overflowed: In(1), a code event, a membrane outside its range, an add that left R's word.
-        phase: Out. clear: Out, the word that the clear writes. step: Out, steps done. shift: Out, of the schedule.
+        phase: Out. clear: Out, the word that the clear writes. step: Out, steps done.
+        frame_threshold, frame_cutoff: Out, of the frame. shift_choice: Out, the step's: which of
+        ``Plan.shift_choices``.
         start_frame: Out(1), a frame begins. start_gather, start_update, start_drain: Out(1), the phase begins in the
         next cycle. close, last, scatter: Out(1), the round ends, it was the last one, scatter all sources.
         step_done: Out(1), the last cycle of a step.
         overflow, late_saturated, late_events: Out, status of the frame: sticky, and over its last WINDOW steps.
         settled: Out(1), with ``settle``: the frame was ended by rest.
+        refreshing: Out(1), with ``refresh``: R is being formed anew. ready: Out(1), it is cleared and the input may
+        come. start_refresh: Out(1), the phase begins in the next cycle. refreshed: Out(1), the last cycle of it all.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -45,16 +57,19 @@ class Control(wiring.Component):
         super().__init__(
             {
                 **{name: In(1) for name in flags},
-                "steps": In(plan.steps_width),
+                **{name: In(shape) for name, shape in command_numbers(plan).items()},
                 **{name: Out(1) for name in strobes},
                 "phase": Out(Phase, init=Phase.IDLE),
                 "clear": Out(bits(plan.tiling.clear_cycles)),
                 "step": Out(plan.steps_width),
-                "shift": Out(bits(len(plan.shifts))),
+                "frame_threshold": Out(plan.threshold_width),
+                "frame_cutoff": Out(plan.cutoff_width),
+                "shift_choice": Out(bits(len(plan.shift_choices))),
                 "overflow": Out(1),
                 "late_saturated": Out(1),
                 "late_events": Out(plan.window_count_width),
                 **({"news": In(1), "settled": Out(1)} if plan.settle else {}),
+                **({name: Out(1) for name in REFRESH_OUTPUTS} if plan.refresh else {}),
             }
         )
 
@@ -65,8 +80,10 @@ class Control(wiring.Component):
         flush, step_end = Signal(range(FLUSH_INPUT + 1)), Signal()  # step_end: the flush under way ends a step
         ends = Signal()  # the step that ends in this cycle is the last one
         m.d.comb += ends.eq((remaining == 1) | self._rest(m))
+        again = self.plan.refresh > 0
+        next_step = self._next_step(m) if again else Phase.GATHER
 
-        def to_flush(cycles: int, following: Phase) -> None:
+        def to_flush(cycles: int, following: Phase | Value) -> None:
             m.d.sync += [phase.eq(Phase.FLUSH), flush.eq(cycles - 1), after.eq(following)]
 
         with m.Switch(phase):
@@ -85,7 +102,7 @@ class Control(wiring.Component):
                     m.d.sync += phase.eq(Phase.INPUT)
             with m.Case(Phase.INPUT):
                 with m.If(self.input_last):
-                    to_flush(FLUSH_INPUT, Phase.GATHER)
+                    to_flush(FLUSH_INPUT, Mux(self.refreshing, Phase.WAIT, Phase.GATHER) if again else Phase.GATHER)
             with m.Case(Phase.FLUSH):
                 m.d.sync += flush.eq(flush - 1)
                 with m.If(flush == 0):
@@ -111,24 +128,27 @@ class Control(wiring.Component):
                     m.d.comb += [self.close.eq(1), self.last.eq(~self.refused), self.scatter.eq(1)]
             with m.Case(Phase.SCATTER):
                 with m.If(self.finished):
-                    with m.If(self.all_last):
+                    if again:
+                        with m.If(self.all_last & self.refreshing):
+                            to_flush(FLUSH_SCATTER, Phase.GATHER)
+                    with m.If(self.all_last & ~self.refreshing if again else self.all_last):
                         m.d.sync += [step_end.eq(1), self.step.eq(self.step + 1), remaining.eq(remaining - 1)]
                         with m.If(ends):
                             to_flush(FLUSH_SCATTER, Phase.DRAIN)
                         with m.Else():
-                            to_flush(FLUSH_SCATTER, Phase.GATHER)
-                    with m.Else():
+                            to_flush(FLUSH_SCATTER, next_step)
+                    with m.Elif(~self.all_last) if again else m.Else():
                         m.d.sync += phase.eq(Phase.WAIT)
             with m.Case(Phase.DRAIN):
                 with m.If(self.drained):
                     m.d.sync += phase.eq(Phase.IDLE)
 
-        # the shift is a register: the step it belongs to begins long before its first update
-        due = Signal.like(self.shift)
-        for n, (first, _) in enumerate(self.plan.step_shift[1:]):
-            with m.If(self.step >= first):
-                m.d.comb += due.eq(n + 1)
-        m.d.sync += self.shift.eq(due)
+        if again:
+            self._refresh(m, clear_cycles, (flush == 0) & (phase == Phase.FLUSH), after)
+
+        with m.If(self.start_frame):
+            m.d.sync += [self.frame_threshold.eq(self.threshold), self.frame_cutoff.eq(self.cutoff)]
+        self._choose_shift(m)
 
         with m.If(self.overflowed):
             m.d.sync += self.overflow.eq(1)
@@ -139,6 +159,48 @@ class Control(wiring.Component):
         else:
             self._last_window(m, remaining)
         return m
+
+    def _next_step(self, m: Module) -> Value:
+        """What follows a step: a refresh where one is due. Counts the steps in between."""
+        left = Signal(bits(self.plan.refresh), name="steps_left", init=self.plan.refresh - 1)
+        with m.If(self.step_done):
+            m.d.sync += left.eq(Mux(left == 0, self.plan.refresh - 1, left - 1))
+        with m.If(self.start_frame):
+            m.d.sync += left.eq(self.plan.refresh - 1)
+        return Mux(left == 0, Phase.REFRESH, Phase.GATHER)
+
+    def _refresh(self, m: Module, clear_cycles: int, flushed: Value, after: Signal) -> None:
+        """The clear of a refresh, from when to when it lasts, and what others hear of it."""
+        phase = self.phase
+        with m.If(phase == Phase.REFRESH):
+            m.d.sync += self.clear.eq(self.clear + 1)
+            with m.If(self.clear == clear_cycles - 1):
+                m.d.sync += phase.eq(Phase.INPUT)
+        m.d.comb += [
+            self.ready.eq(self.refreshing & (phase == Phase.INPUT)),
+            self.start_refresh.eq(flushed & (after == Phase.REFRESH)),
+            self.refreshed.eq(flushed & (after == Phase.GATHER) & self.refreshing),
+        ]
+        with m.If(self.start_refresh):
+            m.d.sync += [self.refreshing.eq(1), self.clear.eq(0)]
+        with m.Elif(self.refreshed):
+            m.d.sync += self.refreshing.eq(0)
+
+    def _choose_shift(self, m: Module) -> None:
+        """The step's shift, the command's or the schedule's. Registers: a step begins long before its update."""
+        plan, choices = self.plan, self.plan.shift_choices
+        asked, due = Signal.like(self.shift, name="asked"), Signal.like(self.shift_choice, name="due")
+        with m.If(self.start_frame):
+            m.d.sync += asked.eq(self.shift)
+        m.d.comb += due.eq(choices.index(plan.shifts[0]))
+        for first, shift in plan.step_shift[1:]:
+            with m.If(self.step >= first):
+                m.d.comb += due.eq(choices.index(shift))
+        with m.Switch(asked):
+            for code in range(1, plan.shift_codes):
+                with m.Case(code):
+                    m.d.comb += due.eq(choices.index(plan.shift_range[0] + code - 1))
+        m.d.sync += self.shift_choice.eq(due)
 
     def _last_window(self, m: Module, remaining: Signal) -> None:
         """Events and saturations of the last WINDOW steps: which steps those are is known when the frame begins."""

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ..sim.plan import Plan
 from ..sim.tiling import bits
 from .serialiser import Serialiser
-from .shapes import fit, lane, round_shift
+from .shapes import fit, lane, round_shift, smaller
 
 
 class PixelEventLayout(data.StructLayout):
@@ -37,6 +37,7 @@ class Detect(wiring.Component):
     Members:
         start: In(1), begin a scan in the next clock. run: In(1), the pipeline stands still while low.
         y_low, y_high, x_low, x_high: In, the half-open part of the region inside the image.
+        cutoff: In, smaller residuals count as 0; constant while ``run``.
         r_*, s_*: memory ports of the residual and of the sent residual.
         event, event_valid, event_accept: the changed pixel that leaves.
         blank: In(1), the tile rests: what is written of r~ is 0.
@@ -54,6 +55,7 @@ class Detect(wiring.Component):
                 "y_high": In(bits(t.region[0] + 1)),
                 "x_low": In(bits(t.region[1] + 1)),
                 "x_high": In(bits(t.region[1] + 1)),
+                "cutoff": In(plan.cutoff_width),
                 "r_read_en": Out(1),
                 "r_read_addr": Out(t.residual_banks * bits(t.residual_depth)),
                 "r_read_data": In(t.scatter_lanes * plan.residual_width),
@@ -153,13 +155,17 @@ class Detect(wiring.Component):
             ),
             "inside",
         )
+        below = Signal(plan.cutoff_width)  # of a negative number's complement, which is one less than its magnitude
+        m.d.sync += below.eq(Mux(self.cutoff == 0, 0, self.cutoff - 1))
         new, changes, marks = [], [], []
         for n in range(lanes):
             r2 = stage(lane(picked, n, wr), f"r2_{n}")
             r3 = stage(round_shift(r2, shift, plan.residual.rounding), f"r3_{n}")
             clipped = Signal(signed(br), name=f"clipped_{n}")
             m.d.comb += clipped.eq(fit(r3, plan.residual))
-            small = (clipped < plan.cutoff_q) & (clipped > -plan.cutoff_q)
+            # what saturates is never small, where a cutoff has fewer bits than r~: no need to wait for the clipping
+            early = plan.residual.overflow == "saturate" and plan.cutoff_width < br
+            small = smaller(r3 if early else clipped, self.cutoff, below)
             r4 = stage(Mux(small | ~inside[n], 0, clipped).as_signed(), f"r4_{n}")
             s2 = stage(lane(self.s_read_data, n, br), f"s2_{n}")
             s4 = stage(stage(s2, f"s3_{n}"), f"s4_{n}")

@@ -1,40 +1,64 @@
 """Drain: the codes of all tiles leave as one stream, in the raster order of tiles, along a registered chain.
 
 A tile sends its own codes, then what comes from the east, then (first column only) what comes from the south, then a
-closing word in which the flags and the event count of everything behind it are added up. Tile (0, 0) is the exit.
+closing word in which the flags and the event counts of everything behind it are added up. Tile (0, 0) is the exit.
 """
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
 
+CHANGES_WIDTH = 32
+"""Bits of the count of a frame's code changes, which is modulo 2^32."""
 
-class CodeLayout(data.StructLayout):
-    """One beat of the code stream.
+
+class Overlaid(data.FlexibleLayout):
+    """Beats of several kinds in one word: fields that every beat has, from bit 0 on, and behind them, in the same bits,
+    those of each kind.
+    """
+
+    def __init__(self, common: dict[str, ShapeLike], *kinds: dict[str, ShapeLike]) -> None:
+        fields: dict[str, data.Field] = {}
+        size = start = 0
+        for kind in (common, *kinds):
+            at = start
+            for name, shape in kind.items():
+                fields[name] = data.Field(shape, at)
+                at += Shape.cast(shape).width
+            start, size = (at if kind is common else start), max(size, at)
+        super().__init__(size, fields)
+
+
+class CodeLayout(Overlaid):
+    """One beat of the code stream; ``last`` tells the two kinds apart.
 
     A code: ``last`` low, kernel k, sheet position (i, j), code y. The closing word: ``last`` high, the flags
-    ``overflow`` and ``refused``, ``saturated``, and in ``events`` the code changes of the last steps of the frame (see
-    ``docs/arithmetic.md``). With ``settle`` also ``settled``, the frame ended by rest, and ``steps``, the steps done.
+    ``overflow``, ``saturated`` and ``refused``, in ``events`` the code changes of the last steps of the frame (see
+    ``docs/arithmetic.md``), in ``changes`` those of the whole frame, modulo 2^32. With ``settle`` also ``settled``, the
+    frame ended by rest, and ``steps``, the steps done.
     """
 
     def __init__(self, plan: Plan) -> None:
         g = plan.tiling.geometry
         super().__init__(
+            {"last": unsigned(1)},
             {
-                "last": unsigned(1),
                 "k": unsigned(bits(g.kernels)),
                 "i": unsigned(bits(g.sheet[0])),
                 "j": unsigned(bits(g.sheet[1])),
                 "y": signed(plan.code_value_width),
+            },
+            {
                 "overflow": unsigned(1),
                 "saturated": unsigned(1),
                 "refused": unsigned(1),
                 "events": unsigned(plan.window_count_width),
+                "changes": unsigned(CHANGES_WIDTH),
                 **({"settled": unsigned(1), "steps": unsigned(plan.steps_width)} if plan.settle else {}),
-            }
+            },
         )
 
 
@@ -47,7 +71,7 @@ def chain_ports(plan: Plan) -> list[str]:
 class Queue2(wiring.Component):
     """Two-place queue: full throughput with registered valid and ready, so that no path crosses a tile."""
 
-    def __init__(self, layout: data.StructLayout) -> None:
+    def __init__(self, layout: data.Layout) -> None:
         self.layout = layout
         super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
 
@@ -71,7 +95,8 @@ class Drain(wiring.Component):
     """One tile's place in the chain.
 
     Members:
-        start: In(1), a frame is done: own codes come next.
+        frame: In(1), a frame begins. pushed: In(1), a code event, in a step. start: In(1), the frame is done: own codes
+        come next.
         own, own_valid, own_ready: the tile's codes. own_done: In(1), the last one leaves in this cycle (or there is
         none).
         has_east, has_south: In(1), whether anything is behind those ports; a port that no tile of the mesh uses
@@ -86,6 +111,8 @@ class Drain(wiring.Component):
         layout = CodeLayout(plan)
         super().__init__(
             {
+                "frame": In(1),
+                "pushed": In(1),
                 "start": In(1),
                 "own": In(layout),
                 "own_valid": In(1),
@@ -113,6 +140,14 @@ class Drain(wiring.Component):
             queue.o.ready.eq(self.out.ready),
         ]
         overflow, saturated, events = Signal(), Signal(), Signal(self.plan.window_count_width)
+        # one counter and one adder: first the own changes, one a clock, then the counts of the streams behind
+        changes, more = Signal(CHANGES_WIDTH, name="changes"), Signal(CHANGES_WIDTH, name="more")
+        m.d.comb += more.eq(self.pushed)
+        m.d.sync += changes.eq(Mux(self.frame, 0, changes + more))
+        behind, southern = Signal(layout, name="behind"), Signal(name="southern")  # the beat of the merged stream
+        streams = [getattr(self, port).payload for port in chain_ports(self.plan)]
+        if streams:
+            m.d.comb += behind.eq(Mux(southern, streams[-1], streams[0]))
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
@@ -135,19 +170,21 @@ class Drain(wiring.Component):
                     if port is None:
                         m.next = following
                         continue
+                    m.d.comb += southern.eq(state == "SOUTH")
                     with m.If(~here):
                         m.next = following
                     with m.Else():
                         m.d.comb += [
-                            queue.i.valid.eq(port.valid & ~port.payload.last),
-                            queue.i.payload.eq(port.payload),
+                            queue.i.valid.eq(port.valid & ~behind.last),
+                            queue.i.payload.eq(behind),
                             port.ready.eq(queue.i.ready),
                         ]
-                        with m.If(port.valid & port.ready & port.payload.last):
+                        with m.If(port.valid & port.ready & behind.last):
+                            m.d.comb += more.eq(behind.changes)
                             m.d.sync += [
-                                overflow.eq(overflow | port.payload.overflow),
-                                saturated.eq(saturated | port.payload.saturated),
-                                events.eq(events + port.payload.events),
+                                overflow.eq(overflow | behind.overflow),
+                                saturated.eq(saturated | behind.saturated),
+                                events.eq(events + behind.events),
                             ]
                             m.next = following
             with m.State("CLOSE"):
@@ -157,6 +194,7 @@ class Drain(wiring.Component):
                     queue.i.payload.overflow.eq(overflow),
                     queue.i.payload.saturated.eq(saturated),
                     queue.i.payload.events.eq(events),
+                    queue.i.payload.changes.eq(changes),
                 ]
                 if self.plan.settle:
                     m.d.comb += [queue.i.payload.settled.eq(self.settled), queue.i.payload.steps.eq(self.steps)]

@@ -72,6 +72,7 @@ class Exchange(wiring.Component):
         finished: Out(1), the round is over in this cycle. all_last: Out(1), so is the step's exchange.
         may_start: Out(1), nothing of the round before is unread anywhere.
         self_last: Out(1), this tile has sent its last token of the step.
+        again, refreshing: In(1), with ``refresh``: a refresh begins, and is under way; its events are no news.
         frame, warm: In(1), with ``settle``: a frame begins. news: Out(1), some tile had a code event SETTLE_DELAY steps
         ago; holds for the whole step.
         out, consumed: registered outputs to the neighbours. in_0 .. in_7, those of ``Tiling.links``, acknowledged:
@@ -102,6 +103,7 @@ class Exchange(wiring.Component):
                 "consumed": Out(LINKS),
                 "acknowledged": In(LINKS),
                 **{f"in_{b}": In(LinkInLayout(plan)) for b in plan.tiling.links},
+                **({"again": In(1), "refreshing": In(1)} if plan.refresh else {}),
                 **({"frame": In(1), "warm": In(1), "news": Out(1)} if plan.settle else {}),
             }
         )
@@ -214,7 +216,7 @@ class Exchange(wiring.Component):
                 )
             ),
         ]
-        with m.If(self.step):
+        with m.If(self.step | self.again if plan.refresh else self.step):
             m.d.sync += [seen_last.eq(0), self.self_last.eq(0)]
         if plan.settle:
             self._pass_on_news(m, links, heard)
@@ -227,15 +229,16 @@ class Exchange(wiring.Component):
         So bit SETTLE_DELAY says the same in every tile of a mesh whose tiles are at most so many links apart.
         """
         near = Signal(SETTLE_DELAY + 1)
+        push = self.push & ~self.refreshing if self.plan.refresh else self.push
         others = Signal(SETTLE_DELAY)  # what the neighbours said in this step
         # the last event of a step may leave in the very clock of the token
-        m.d.sync += self.out.news.eq(near[:SETTLE_DELAY] | self.push)
+        m.d.sync += self.out.news.eq(near[:SETTLE_DELAY] | push)
         m.d.comb += self.news.eq(near[SETTLE_DELAY])
         for b, link in links.items():
             m.d.comb += link.news.eq(getattr(self, f"in_{b}").news)
             with m.If(heard[b]):
                 m.d.sync += others.eq(others | link.closed_news)
-        with m.If(self.push):
+        with m.If(push):
             m.d.sync += near[0].eq(1)
         with m.If(self.step):
             m.d.sync += [near.eq(Cat(Const(0, 1), near[:SETTLE_DELAY] | others)), others.eq(0)]

@@ -2,18 +2,22 @@
 back-pressure.
 
 The front accepts them only when every tile can take them, so the chain never stalls: tile (r, c) sees each beat r + c
-+ 1 clocks after the front's register.
++ 1 clocks after the front's register. With ``refresh`` it keeps the input, and sends it once more whenever all tiles
+are ready for it.
 """
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
-from amaranth.lib import data, enum, stream, wiring
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data, enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..sim.plan import Plan
 from ..sim.tiling import bits
 from ..sim.timing import CLEAR_MARGIN
 from .datapath import IssueLayout, operand_width
-from .drain import CodeLayout
+from .drain import CodeLayout, Overlaid
 from .memory import Table
 
 
@@ -26,29 +30,45 @@ class FeedKind(enum.Enum, shape=2):  # type: ignore[call-arg]
     PIXEL = 3
 
 
-class FeedLayout(data.StructLayout):
-    """One beat of the chain. ``mark``: first weight of a load, last value of a frame, or a warm begin."""
+class FeedLayout(Overlaid):
+    """One beat of the chain. ``mark``: first weight of a load, last value of a frame, or a warm begin. A beat that
+    begins a frame has the command's numbers where the others have ``value`` and the pixel's place.
+    """
 
     def __init__(self, plan: Plan) -> None:
         g = plan.tiling.geometry
         super().__init__(
+            {"kind": FeedKind, "mark": unsigned(1)},
             {
-                "kind": FeedKind,
-                "mark": unsigned(1),
                 "value": signed(max(plan.weight.width, plan.input_change_width)),
-                "steps": unsigned(plan.steps_width),
                 "c": unsigned(bits(g.channels)),
                 "y": unsigned(bits(g.image[0])),
                 "x": unsigned(bits(g.image[1])),
-            }
+            },
+            command_numbers(plan),
         )
 
 
+def command_numbers(plan: Plan) -> dict[str, Shape]:
+    """The numbers of a command: steps, and the values that a frame may have in place of the design's."""
+    return {
+        "steps": unsigned(plan.steps_width),
+        "threshold": unsigned(plan.threshold_width),
+        "cutoff": unsigned(plan.cutoff_width),
+        "shift": unsigned(bits(plan.shift_codes)),
+    }
+
+
 class CommandLayout(data.StructLayout):
-    """Begin a frame: ``warm`` keeps the state of the frame before (the pixels are then changes), ``steps`` updates."""
+    """Begin a frame: ``warm`` keeps the state of the frame before (the pixels are then changes), ``steps`` updates.
+
+    ``threshold`` (units of the membrane, 1 or more) and ``cutoff`` (units of the residual as read) hold for the frame;
+    ``Plan.threshold_q`` and ``cutoff_q`` are the design's. ``shift``: 0 for the design's schedule of step shifts, else
+    one shift for all steps, ``Plan.shift_code``.
+    """
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__({"warm": unsigned(1), "steps": unsigned(plan.steps_width)})
+        super().__init__({"warm": unsigned(1), **command_numbers(plan)})
 
 
 class WeightLayoutBeat(data.StructLayout):
@@ -74,7 +94,9 @@ class Front(wiring.Component):
         command, pixels, weights: In streams; codes: Out stream.
         feed: Out, the register at the head of the chain. exit: In stream, the closing end of the drain chain.
         busy: Out(1), a frame is in the machine. dirty: Out(1), the state does not belong to the weights (after reset
-        or a weight load): a warm frame is then refused with a closing word that says so, as is any frame of 0 steps.
+        or a weight load): a warm frame is then refused with a closing word that says so, as is one whose threshold is
+        not that of the state, and any frame of 0 steps, with a threshold of 0 or a shift that is none.
+        ready: In(1), with ``refresh``: all tiles wait for the input.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -90,17 +112,26 @@ class Front(wiring.Component):
                 "feed": Out(FeedLayout(plan)),
                 "busy": Out(1),
                 "dirty": Out(1, init=1),
+                **({"ready": In(1)} if plan.refresh else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, g = self.plan, self.plan.tiling.geometry
-        height, width = g.image
+        threshold = Signal(plan.threshold_width)  # of the state: its codes are T of the membranes with this one
         wait = Signal(range(plan.tiling.clear_cycles + CLEAR_MARGIN + 1))
-        c, y, x = Signal(bits(g.channels)), Signal(bits(height)), Signal(bits(width))
+        c, y, x = Signal(bits(g.channels)), Signal(bits(g.image[0])), Signal(bits(g.image[1]))
         m.d.sync += self.feed.kind.eq(FeedKind.NONE)
         m.d.comb += [self.codes.payload.eq(self.exit.payload)]
+        kept = _Kept(plan, m, self) if plan.refresh else None
+        command, wrong = self.command.payload, Signal()
+        m.d.comb += wrong.eq(
+            (command.steps == 0)
+            | (command.threshold == 0)
+            | (command.shift >= plan.shift_codes if plan.shift_codes < 1 << len(command.shift) else 0)
+            | (command.warm & (self.dirty | (command.threshold != threshold)))
+        )
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 m.d.comb += [self.weights.ready.eq(1), self.command.ready.eq(~self.weights.valid)]
@@ -112,18 +143,19 @@ class Front(wiring.Component):
                         self.dirty.eq(1),
                     ]
                 with m.Elif(self.command.valid):
-                    with m.If((self.command.payload.warm & self.dirty) | (self.command.payload.steps == 0)):
+                    with m.If(wrong):
                         m.next = "REFUSE"
                     with m.Else():
                         m.d.sync += [
                             self.feed.kind.eq(FeedKind.BEGIN),
-                            self.feed.mark.eq(self.command.payload.warm),
-                            self.feed.steps.eq(self.command.payload.steps),
+                            self.feed.mark.eq(command.warm),
+                            *[self.feed[name].eq(command[name]) for name in command_numbers(plan)],
+                            threshold.eq(command.threshold),
                             self.dirty.eq(0),
                             c.eq(0),
                             y.eq(0),
                             x.eq(0),
-                            wait.eq(Mux(self.command.payload.warm, 0, plan.tiling.clear_cycles + CLEAR_MARGIN)),
+                            wait.eq(Mux(command.warm, 0, plan.tiling.clear_cycles + CLEAR_MARGIN)),
                         ]
                         m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -133,26 +165,28 @@ class Front(wiring.Component):
             with m.State("PIXELS"):
                 m.d.comb += self.pixels.ready.eq(1)
                 with m.If(self.pixels.valid):
-                    m.d.sync += [
-                        self.feed.kind.eq(FeedKind.PIXEL),
-                        self.feed.value.eq(self.pixels.payload),
-                        self.feed.mark.eq(0),
-                        self.feed.c.eq(c),
-                        self.feed.y.eq(y),
-                        self.feed.x.eq(x),
-                        c.eq(c + 1),
-                    ]
-                    with m.If(c == g.channels - 1):
-                        m.d.sync += [c.eq(0), x.eq(x + 1)]
-                        with m.If(x == width - 1):
-                            m.d.sync += [x.eq(0), y.eq(y + 1)]
-                            with m.If(y == height - 1):
-                                m.d.sync += self.feed.mark.eq(1)
-                                m.next = "RUN"
+                    if kept is not None:
+                        kept.look(m)
+                        m.d.sync += kept.keep.eq(1)
+                    with self._pixel(m, self.pixels.payload, (c, y, x)):
+                        m.next = "RUN"
             with m.State("RUN"):
                 m.d.comb += [self.codes.valid.eq(self.exit.valid), self.exit.ready.eq(self.codes.ready)]
                 with m.If(self.exit.valid & self.codes.ready & self.exit.payload.last):
                     m.next = "IDLE"
+                if kept is not None:
+                    with m.If(self.ready):
+                        kept.look(m)
+                        m.next = "AGAIN"
+            if kept is not None:
+                with m.State("AGAIN"):  # the word read in the clock before is sent, the next one read
+                    kept.look(m)
+                    with self._pixel(m, kept.word, (c, y, x)):
+                        m.next = "HEARD"
+                with m.State("HEARD"):  # until the tiles have taken it: `ready` is then low until the next refresh
+                    m.d.sync += kept.at.eq(0)
+                    with m.If(~self.ready):
+                        m.next = "RUN"
             with m.State("REFUSE"):
                 m.d.comb += [
                     self.codes.valid.eq(1),
@@ -165,6 +199,61 @@ class Front(wiring.Component):
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
         return m
 
+    @contextmanager
+    def _pixel(self, m: Module, value: Value, place: tuple[Signal, Signal, Signal]) -> Iterator[None]:
+        """The next pixel in raster order, channels innermost; what stands in the context happens with the last one."""
+        g, (c, y, x) = self.plan.tiling.geometry, place
+        height, width = g.image
+        m.d.sync += [
+            self.feed.kind.eq(FeedKind.PIXEL),
+            self.feed.value.eq(value),
+            self.feed.mark.eq(0),
+            self.feed.c.eq(c),
+            self.feed.y.eq(y),
+            self.feed.x.eq(x),
+            c.eq(c + 1),
+        ]
+        with m.If(c == g.channels - 1):
+            m.d.sync += [c.eq(0), x.eq(x + 1)]
+            with m.If(x == width - 1):
+                m.d.sync += [x.eq(0), y.eq(y + 1)]
+                with m.If(y == height - 1):
+                    m.d.sync += self.feed.mark.eq(1)
+                    if self.plan.refresh:
+                        m.d.sync += y.eq(0)
+                    yield
+
+
+class _Kept:
+    """The input of the frame in a memory, by number of pixel: what came, or in a warm frame the sum of what came.
+
+    A word is read a clock before it is used; in a warm frame that is a clock before the change is added to it.
+    """
+
+    def __init__(self, plan: Plan, m: Module, front: Front) -> None:
+        words, width = plan.frame_store
+        m.submodules.kept = store = memory.Memory(shape=signed(width), depth=words, init=[])
+        write, self._read = store.write_port(), store.read_port()
+        self._last = words - 1
+        self.at, self.keep, warm = Signal(bits(words)), Signal(name="keep"), Signal(name="keep_warm")
+        here = Signal.like(self.at, name="kept_at")
+        self.word = self._read.data
+        m.d.sync += [self.keep.eq(0), here.eq(self.at)]
+        with m.If(front.feed.kind == FeedKind.BEGIN):
+            m.d.sync += [warm.eq(front.feed.mark), self.at.eq(0)]
+        m.d.comb += [
+            self._read.addr.eq(self.at),
+            self._read.en.eq(0),
+            write.en.eq(self.keep),
+            write.addr.eq(here),
+            write.data.eq(Mux(warm, self.word, 0) + front.feed.value),
+        ]
+
+    def look(self, m: Module) -> None:
+        """Read the next word."""
+        m.d.comb += self._read.en.eq(1)
+        m.d.sync += self.at.eq(Mux(self.at == self._last, 0, self.at + 1))
+
 
 class Intake(wiring.Component):
     """A tile's place in the chain, its weight loader, and pixels as a scatter of one pixel each.
@@ -172,7 +261,8 @@ class Intake(wiring.Component):
     Members:
         feed: In, the register of the tile (or front) before. out: Out, this tile's register.
         y_origin, x_origin: In, image coordinates of the region's first pixel.
-        begin, warm, steps: Out, a frame begins (this tile's register holds the command in this cycle).
+        begin, warm, steps, threshold, cutoff, shift: Out, a frame begins (this tile's register holds the command in
+        this cycle).
         issue: Out, to the lanes. last: Out(1), the last pixel of the frame is issued in this cycle.
         weight_en, weight_addr, weight_data: Out, the write port of the weight memory.
     """
@@ -187,7 +277,7 @@ class Intake(wiring.Component):
                 **{name: In(shape) for name, shape in origin_shapes(plan).items()},
                 "begin": Out(1),
                 "warm": Out(1),
-                "steps": Out(plan.steps_width),
+                **{name: Out(shape) for name, shape in command_numbers(plan).items()},
                 "issue": Out(IssueLayout(plan)),
                 "last": Out(1),
                 "weight_en": Out(w.lanes),
@@ -204,7 +294,7 @@ class Intake(wiring.Component):
         m.d.comb += [
             self.begin.eq(here.kind == FeedKind.BEGIN),
             self.warm.eq(here.mark),
-            self.steps.eq(here.steps),
+            *[getattr(self, name).eq(here[name]) for name in command_numbers(plan)],
         ]
 
         # weights: one lane a beat, word by word

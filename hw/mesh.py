@@ -91,6 +91,8 @@ class Mesh(wiring.Component):
             )
             # the drain chain, against the input chain
             for port, exists, other in (("east", east, n + 1), ("south", south, n + t.tiles[1])):
+                if exists and plan.refresh:
+                    m.d.comb += here[f"{port}_ready"].eq(wires[other]["ready"])
                 if exists:
                     m.d.comb += [
                         here[f"{port}__valid"].eq(wires[other]["codes__valid"]),
@@ -105,6 +107,8 @@ class Mesh(wiring.Component):
                 self.tile_module, i_clk=ClockSignal(), i_rst=ResetSignal(), **here.instance_ports()
             )
         first = wires[0]
+        if plan.refresh:
+            m.d.comb += front.ready.eq(first["ready"])
         m.d.comb += [
             front.exit.valid.eq(first["codes__valid"]),
             front.exit.payload.eq(first["codes__payload"]),

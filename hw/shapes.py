@@ -52,6 +52,17 @@ def add_carry(a: Value, b: Value, carry: Value) -> Value:
     return (Cat(Const(1, 1), a).as_signed() + Cat(carry, b).as_signed()) >> 1
 
 
+def smaller(value: Value, limit: Value, below: Value) -> Value:
+    """``|value| < limit`` of a signed value, with ``below = max(limit, 1) - 1``: no negation and no carry chain."""
+    size, negative = len(limit), value[-1]
+    value = Cat(value, negative.replicate(max(0, size + 1 - len(value))))
+    upper, less = value[size:], Const(0, 1)
+    for n in range(size):  # a negative number's complement is its magnitude less 1
+        bit, other = value[n] ^ negative, Mux(negative, below[n], limit[n])
+        less = Mux(bit ^ other, other, less)
+    return less & (upper.all() | ~upper.any())
+
+
 def overflows(value: Value, fmt: Format) -> Value:
     """High when the signed ``value`` is outside the format's range; the range of a whole word takes no comparator."""
     if fmt.high != (1 << (fmt.width - fmt.signed)) - 1 or fmt.low not in (-fmt.high - 1, -fmt.high, 0):
@@ -73,7 +84,9 @@ def fit(value: Value, fmt: Format) -> Value:
     return clipped.as_signed() if fmt.signed else clipped
 
 
-def transfer(u: Value, *, threshold_q: int, membrane: Format, code: Format, soft: bool, two_sided: bool) -> Value:
+def transfer(
+    u: Value, *, threshold_q: int | Value, membrane: Format, code: Format, soft: bool, two_sided: bool
+) -> Value:
     """``y = T(u)`` of the arithmetic: the code of a membrane, as a signed value.
 
     Hard: u where ``u >= threshold``, else 0; soft: ``u - threshold``. Two-sided: odd in u, rounding the magnitude.

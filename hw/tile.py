@@ -2,7 +2,8 @@
 
     clear | input | (gather | update and exchange, in rounds) x steps | drain
 
-Every tile is the same module; its place in the mesh is an input.
+With ``refresh`` R, D and r~ are formed anew before some steps (``hw/control.py``). Every tile is the same module; its
+place in the mesh is an input.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -17,7 +18,7 @@ from .datapath import Datapath
 from .detect import Detect
 from .drain import CodeLayout, Drain, chain_ports
 from .exchange import LINKS, Exchange, LinkInLayout, LinkOutLayout
-from .feed import FeedLayout, Intake, origin_shapes
+from .feed import FeedLayout, Intake, command_numbers, origin_shapes
 from .gather import Gather
 from .memory import BankedMemory
 from .scatter import Scatter
@@ -72,6 +73,7 @@ def trace_members(plan: Plan) -> dict[str, int]:
         "pixel_x": bits(t.region[1]),
         "pixel_dr": plan.residual_change_width,
         "taken": 1,
+        **({"refreshed": 1} if plan.refresh else {}),
     }
 
 
@@ -90,6 +92,7 @@ def tile_signature(plan: Plan, *, observed: bool = True) -> wiring.Signature:
             "acknowledged": In(LINKS),
             **{port: In(codes) for port in chain_ports(plan)},
             "codes": Out(codes),
+            **({"ready": Out(1), **{f"{port}_ready": In(1) for port in chain_ports(plan)}} if plan.refresh else {}),
             **({f"trace_{name}": Out(width) for name, width in trace_members(plan).items()} if observed else {}),
         }
     )
@@ -103,6 +106,7 @@ class Tile(wiring.Component):
         in_0 .. in_7 (those that a tile of the mesh has), link_out, consumed, acknowledged: the links
         (``hw/exchange.py``).
         east, south, codes: the drain chain (``hw/drain.py``).
+        ready, east_ready, south_ready: with ``refresh``, beside it: this tile and all behind it wait for the input.
         trace_*: Out, every write (``trace_members``), in an ``observed`` tile. A machine for a board has none.
     """
 
@@ -144,7 +148,7 @@ class Tile(wiring.Component):
         m.d.comb += [
             control.begin.eq(intake.begin),
             control.warm.eq(intake.warm),
-            control.steps.eq(intake.steps),
+            *[getattr(control, name).eq(getattr(intake, name)) for name in command_numbers(plan)],
             control.input_last.eq(intake.last),
             control.gathered.eq(detect.done & gather.idle),
             control.self_last.eq(exchange.self_last),
@@ -154,7 +158,7 @@ class Tile(wiring.Component):
             control.refused.eq(update.event_valid & exchange.full),
             control.updated.eq(update.done),
             control.drained.eq(drain.done),
-            control.pushed.eq(exchange.push),
+            control.pushed.eq(exchange.push & ~control.refreshing if plan.refresh else exchange.push),
             control.saturated.eq(update.saturated),
             control.overflowed.eq(path.overflow),
             detect.start.eq(control.start_gather),
@@ -165,8 +169,16 @@ class Tile(wiring.Component):
             exchange.close.eq(control.close),
             exchange.last.eq(control.last),
             exchange.begin.eq(control.scatter),
-            update.shift.eq(control.shift),
+            update.shift.eq(control.shift_choice),
+            update.threshold.eq(control.frame_threshold),
+            detect.cutoff.eq(control.frame_cutoff),
+            drain.frame.eq(control.start_frame),
+            drain.pushed.eq(exchange.push & ~control.refreshing if plan.refresh else exchange.push),
         ]
+        if plan.refresh:
+            m.d.comb += [exchange.again.eq(control.start_refresh), exchange.refreshing.eq(control.refreshing)]
+            behind = [getattr(self, f"{port}_ready") | ~getattr(self, f"has_{port}") for port in chain_ports(plan)]
+            m.d.sync += self.ready.eq(Cat(control.ready, *behind).all())
         if plan.settle:
             m.d.comb += [
                 control.news.eq(exchange.news),
@@ -179,7 +191,7 @@ class Tile(wiring.Component):
         # ---- update, exchange, drain ---------------------------------------------------------------------------------
         m.d.comb += [
             update.run.eq((phase == Phase.UPDATE) | draining),
-            update.drain.eq(draining),
+            update.drain.eq(draining | control.refreshing if plan.refresh else draining),
             exchange.event.eq(update.event),
             exchange.push.eq((phase == Phase.UPDATE) & update.event_valid & ~exchange.full),
             update.event_accept.eq(Mux(draining, drain.own_ready, ~exchange.full)),
@@ -250,9 +262,13 @@ class Tile(wiring.Component):
         # what the clear writes is what the engines' last registers hold then: 0 from the second clock of rest on
         clearing, clear, blank = phase == Phase.CLEAR, control.clear, Signal(init=1)
         m.d.sync += blank.eq((phase == Phase.IDLE) | clearing)
+        formed_anew: Value = clearing  # of R, D and r~
+        if plan.refresh:  # begins after a FLUSH: the registers are 0 from its first clock on
+            formed_anew = clearing | (phase == Phase.REFRESH)
+            blank = blank | control.start_refresh | (phase == Phase.REFRESH)
         m.d.comb += [engine.blank.eq(blank) for engine in (update, path, detect)]
 
-        def write(store: BankedMemory, en: Value, addr: Value, word: Value) -> None:
+        def write(store: BankedMemory, en: Value, addr: Value, word: Value, clearing: Value) -> None:
             """A write port, its enables and addresses taken by the clear while it lasts."""
             live = clearing & (clear < store.depth)
             m.d.comb += [
@@ -269,10 +285,10 @@ class Tile(wiring.Component):
                 store.write_data.eq(word),
             ]
 
-        write(u, update.u_write_en, update.u_write_addr, update.u_write_data)
-        write(d, path.d_write_en, path.d_write_addr, path.d_write_data)
-        write(r, path.r_write_en, path.r_write_addr, path.r_write_data)
-        write(s, detect.s_write_en, detect.s_write_addr, detect.s_write_data)
+        write(u, update.u_write_en, update.u_write_addr, update.u_write_data, clearing)
+        write(d, path.d_write_en, path.d_write_addr, path.d_write_data, formed_anew)
+        write(r, path.r_write_en, path.r_write_addr, path.r_write_data, formed_anew)
+        write(s, detect.s_write_en, detect.s_write_addr, detect.s_write_data, formed_anew)
         m.d.comb += [
             u.read_en.eq(update.u_read_en),
             u.read_addr.eq(update.u_read_addr),
@@ -321,6 +337,7 @@ class Tile(wiring.Component):
             "pixel_x": detect.event.x,
             "pixel_dr": detect.event.dr,
             "taken": gather.taken,
+            **({"refreshed": control.refreshed} if plan.refresh else {}),
         }
         if self.observed:
             m.d.comb += [getattr(self, f"trace_{name}").eq(value) for name, value in seen.items()]

@@ -38,7 +38,7 @@ class Update(wiring.Component):
         start: In(1), forget what is in the pipeline and begin at the first position (in the clock before ``run``).
         run: In(1), the tile is in update or drain; the pipeline stands still otherwise.
         drain: In(1), emit codes instead of changes.
-        shift: In, which entry of the design's step-shift schedule.
+        shift: In, which of ``Plan.shift_choices``. threshold: In, of the frame. Both are constant while ``run``.
         u_*, d_*: memory ports; the read enables are low while the pipeline stands, so that the outputs hold.
         event, event_valid, event_accept: the change (or code) that leaves.
         blank: In(1), the tile rests: what is written of U is 0.
@@ -54,7 +54,8 @@ class Update(wiring.Component):
                 "start": In(1),
                 "run": In(1),
                 "drain": In(1),
-                "shift": In(bits(len(plan.shifts))),
+                "shift": In(bits(len(plan.shift_choices))),
+                "threshold": In(plan.threshold_width),
                 "u_read_en": Out(1),
                 "u_read_addr": Out(bits(t.membrane_depth)),
                 "u_read_data": In(t.update_positions * t.geometry.kernels * plan.membrane.width),
@@ -72,6 +73,13 @@ class Update(wiring.Component):
                 "saturated": Out(1),
             }
         )
+
+    def _chosen(self, of_shifts: tuple[Value, ...]) -> Value:
+        """What belongs to the step's shift, one value for each of the choices."""
+        value = of_shifts[-1]
+        for n in reversed(range(len(of_shifts) - 1)):
+            value = Mux(self.shift == n, of_shifts[n], value)
+        return value
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -132,7 +140,7 @@ class Update(wiring.Component):
         def code_of(u: Value) -> Value:
             return transfer(
                 u,
-                threshold_q=plan.threshold_q,
+                threshold_q=self.threshold,
                 membrane=plan.membrane,
                 code=plan.code,
                 soft=plan.soft,
@@ -153,10 +161,8 @@ class Update(wiring.Component):
             e3 = stage((d2 << (common - fd)) - (u2 << (common - fu)), f"e3_{k}")
             u3 = stage(u2, f"u3_{k}")
             e4, y4, u4 = stage(e3 + (y3 << (common - fy)), f"e4_{k}"), stage(y3, f"y4_{k}"), stage(u3, f"u4_{k}")
-            parts = [round_parts(e4, common + s - fu, plan.membrane.rounding) for s in plan.shifts]
-            down, up = parts[-1]
-            for n in reversed(range(len(parts) - 1)):
-                down, up = Mux(self.shift == n, parts[n][0], down), Mux(self.shift == n, parts[n][1], up)
+            rounded = [round_parts(e4, common + s - fu, plan.membrane.rounding) for s in plan.shift_choices]
+            down, up = (self._chosen(parts) for parts in zip(*rounded, strict=True))
             x5, c5 = stage(down, f"x5_{k}"), stage(up, f"c5_{k}")
             y5, u5 = stage(y4, f"y5_{k}"), stage(u4, f"u5_{k}")
             total = add_carry(u5, x5, c5)

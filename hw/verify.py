@@ -27,7 +27,7 @@ from ..sim.run import Ports
 from ..sim.tiling import IntArray
 from .cosim.checker import MEMORIES, Checker, Divergence, Expected
 from .cosim.harness import ABANDONED, RAN_OUT, CompiledMesh, Handshakes, build
-from .cosim.random_design import RandomDesign, draw
+from .cosim.random_design import RandomDesign, draw, refreshing
 from .emit import MESH_FILE, TILE_FILE, WEIGHTS_FILE, quantised, verilog
 
 Progress = Callable[[str, float], None]
@@ -43,6 +43,13 @@ class Frame:
     weights: IntArray | None = None  # loaded before the frame
     reset_after: int = -1  # break off after so many clocks and reset; -1: let it finish
     handshakes: Handshakes = field(default_factory=Handshakes)
+    threshold: int | None = None  # of this frame, in membrane units; None: the design's
+    cutoff: int | None = None  # in units of the residual as read
+    shift: int | None = None  # one step shift for all steps, of ``plan.shift_range``; None: the design's schedule
+
+    def threshold_of(self, plan: Plan) -> int:
+        """Its threshold on a machine."""
+        return plan.threshold_q if self.threshold is None else self.threshold
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Verdict:
     passed: bool
     designs: int = 0
     steps: int = 0
+    refreshes: int = 0
     words_compared: int = 0
     mismatches: int = 0
     cycles_rtl: int = 0
@@ -76,6 +84,7 @@ class Verdict:
             "passed",
             "designs",
             "steps",
+            "refreshes",
             "words_compared",
             "mismatches",
             "cycles_rtl",
@@ -99,6 +108,7 @@ class Verdict:
             for name in (
                 "designs",
                 "steps",
+                "refreshes",
                 "words_compared",
                 "mismatches",
                 "cycles_rtl",
@@ -155,6 +165,7 @@ def verify_frames(
         passed=check.mismatches == 0,
         designs=1,
         steps=check.steps,
+        refreshes=check.refreshes,
         words_compared=check.words,
         mismatches=check.mismatches,
         cycles_rtl=rtl_cycles,
@@ -198,12 +209,16 @@ class _Session:
         if rtl.dirty != self.machine.dirty:
             check.differ("dirty", 0, -1, int(self.machine.dirty), int(rtl.dirty))
             return
-        if frame.steps == 0 or (frame.warm and self.machine.dirty):
+        other = frame.threshold_of(self.plan) != self.machine.threshold
+        if frame.steps == 0 or frame.threshold == 0 or (frame.warm and (self.machine.dirty or other)):
             _refused(rtl, frame, check)
             return
         expected = Expected(self.plan)
         change = frame.image - (self.machine.input if frame.warm else 0)
-        run = self.machine.frame(frame.image, frame.steps, warm=frame.warm, observe=expected.observe)
+        run = self.machine.frame(
+            frame.image, frame.steps, warm=frame.warm, threshold=frame.threshold, cutoff=frame.cutoff,
+            shift=frame.shift, observe=expected.observe, refreshed=expected.observe_refresh,
+        )  # fmt: skip
         assert run.cycles is not None
         h = frame.handshakes
         # a design that hangs is given twice the clocks it should take, stalls included
@@ -211,14 +226,15 @@ class _Session:
         memories = {name: rtl.memory(name) for name in MEMORIES}
 
         def done(tile: int, step: int) -> bool:
-            if self.progress is not None and tile == 0:
+            if self.progress is not None and tile == 0 and step >= 0:
                 text = f"frame {n + 1} of {self.frames}: step {step + 1} of {frame.steps}"
                 self.progress(text, (n + (step + 1) / frame.steps) / self.frames)
             return check.step(tile, step, expected, memories, rtl.events(tile), rtl.pixels(tile))
 
         timer = time.perf_counter()
         seen = rtl.frame(
-            _stream(change), frame.steps, warm=frame.warm, handshakes=h, limit=limit, abandon=frame.reset_after,
+            _stream(change), frame.steps, warm=frame.warm, threshold=frame.threshold, cutoff=frame.cutoff,
+            shift=self.plan.shift_code(frame.shift), handshakes=h, limit=limit, abandon=frame.reset_after,
             step_done=done,
         )  # fmt: skip
         self.rtl_seconds += time.perf_counter() - timer
@@ -254,12 +270,17 @@ def _stream(change: IntArray) -> IntArray:
 
 
 def _refused(rtl: CompiledMesh, frame: Frame, check: Checker) -> None:
-    """A warm frame on a dirty machine, or one of 0 steps, must be answered by a closing word that says so, no more."""
-    seen = rtl.frame(np.zeros(0, np.int64), frame.steps, warm=frame.warm, handshakes=frame.handshakes, limit=1000)
+    """A frame that cannot begin must be answered by a closing word that says so, no more: 0 steps, a threshold of 0,
+    a warm one on a dirty machine or with another threshold than the state's.
+    """
+    seen = rtl.frame(
+        np.zeros(0, np.int64), frame.steps, warm=frame.warm, threshold=frame.threshold, cutoff=frame.cutoff,
+        shift=rtl.plan.shift_code(frame.shift), handshakes=frame.handshakes, limit=1000,
+    )  # fmt: skip
     check.words += 1
     if seen.status or len(seen.codes) or int(seen.closing[5]) != 4:
         found = f"flags {int(seen.closing[5]):03b}" if len(seen.closing) else "no closing word"
-        check.differ("warm frame on a dirty machine, or 0 steps", 0, -1, "refused", found)
+        check.differ("frame that cannot begin", 0, -1, "refused", found)
 
 
 def verify(
@@ -394,7 +415,7 @@ def verify_random(count: int, seed: int, *, jobs: int | None = None, progress: P
 
 
 def _verify_one(seed: int, number: int) -> tuple[Verdict, RandomDesign]:
-    drawn = draw(seed, number)
+    drawn = refreshing(draw(seed, number))
     with tempfile.TemporaryDirectory(prefix="striate-") as scratch:
         folder = Path(scratch)
         for name, text in verilog(drawn.plan).items():
@@ -413,18 +434,26 @@ def random_frames(drawn: RandomDesign) -> list[Frame]:
         return Handshakes(int(rng.integers(1, 1 << 60)), *(int(rng.integers(0, most)) for _ in range(3)))
 
     short = min(4, drawn.steps)
+    one, two, three = (drawn.values(n) for n in range(3))
+    one["threshold"] = None
+    goes_on = drawn.values(3)
+    goes_on["threshold"] = two["threshold"]
+    other = drawn.plan.threshold_q % drawn.plan.membrane.high + 1
     return [
         Frame(first, short, warm=True),  # just out of reset: refused
-        Frame(first, drawn.steps),  # cold, never stalled
+        Frame(first, drawn.steps),  # cold, never stalled, the design's values
         *([Frame(first, drawn.steps, warm=True)] if drawn.plan.settle else []),  # at rest, or nearer to it
         Frame(first, 0),  # refused
-        Frame(second, short, warm=True, handshakes=stalls()),  # warm, every port stalled
+        Frame(first, short, warm=True, threshold=other),  # another threshold than the state's: refused
+        Frame(second, short, warm=True, handshakes=stalls(), **one),  # warm, every port stalled
         Frame(first, drawn.steps, reset_after=int(rng.integers(20, drawn.frame_cycles))),  # reset in mid-frame
         Frame(second, short, warm=True),  # so a warm frame is refused
-        Frame(second, short, weights=drawn.other_weights, handshakes=stalls()),  # other weights, cold, stalled
-        Frame(first, short, warm=True),
+        Frame(second, short, weights=drawn.other_weights, handshakes=stalls(), **two),  # other weights, cold, stalled
+        Frame(first, short, warm=True, **goes_on),
         Frame(first, short, weights=drawn.weights, warm=True),  # new weights: a warm frame is refused
-        Frame(first, short, handshakes=stalls(120)),
+        Frame(first, short, handshakes=stalls(120), **three),
+        Frame(first, short, threshold=0),  # refused
+        Frame(first, short, warm=True, threshold=three["threshold"]),
     ]
 
 

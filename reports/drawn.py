@@ -92,6 +92,7 @@ def clocks_spent(trace: MappingOf[str, Any]) -> Any:
     are known.
     """
     cycles = trace["phase_cycles"]
+    cycles = np.pad(cycles, ((0, 0), (0, len(Phase) - cycles.shape[1])))  # phases that an older file does not know
     if "cycles_token_wait" not in trace:
         return cycles
     waits = trace["cycles_token_wait"].sum(axis=0)[:, None]

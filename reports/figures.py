@@ -31,7 +31,7 @@ INK = "#0a0b0c"
 GRID = "#8a8f9855"
 COLOURS = ("#3f7fbf", "#d9772f", "#3d9b78", "#b5525c", "#8468b8", "#b8952e", "#4aa3b5", "#8a8f98", "#d486b4")
 PHASE_COLOURS = ("#c9ccd1", "#4aa3b5", "#3d9b78", "#7d6a4f", "#3f7fbf", "#b5525c", "#b8952e", "#d9772f", "#8468b8",
-                 "#e3b9bc")  # fmt: skip
+                 "#5f6b7a", "#e3b9bc")  # fmt: skip
 """Of each phase in the order of `Phase`, and of the clocks in which a tile waited inside one."""
 STYLE: Any = {
     "font.size": 9,

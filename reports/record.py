@@ -171,7 +171,9 @@ def run_machine(
     run = simulate(image, design, dictionary=dictionary)
     if design.machine.schedule == "delta" and (frames or tick is not None or recorder is not None):
         # once more to be watched: the seconds are those of the run that nobody watched
-        run = replace(simulate(image, design, dictionary=dictionary, observe=keep), compute_seconds=run.compute_seconds)
+        refreshed = recorder.refreshed if recorder is not None else None
+        again = simulate(image, design, dictionary=dictionary, observe=keep, refreshed=refreshed)
+        run = replace(again, compute_seconds=run.compute_seconds)
     costs = machine_costs(run, design.target.clock_mhz)
     first = next(iter(costs.values())) if costs else None
     n = run.counts

@@ -98,7 +98,7 @@ def balance(cycles: Any) -> list[list[str]]:
         cycles: (T, phases) clocks in each phase, and one column more for the waits for tokens where they are known.
     """
     waits = cycles[:, [Phase.WAIT, *range(len(Phase), cycles.shape[1])]].sum(axis=1)
-    rest = (Phase.CLEAR, Phase.INPUT, Phase.FLUSH, Phase.DRAIN, Phase.IDLE)
+    rest = (Phase.CLEAR, Phase.REFRESH, Phase.INPUT, Phase.FLUSH, Phase.DRAIN, Phase.IDLE)
     parts = {
         "gather": cycles[:, Phase.GATHER],
         "update": cycles[:, Phase.UPDATE],

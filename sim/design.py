@@ -205,6 +205,7 @@ class Design(BaseModel):
         image: npt.NDArray[np.float64] | None = None,
         dictionary: "Dictionary | None" = None,
         clock_mhz: float | None = None,
+        shrink: bool = False,
     ) -> "Design":
         """This design with the smallest machine that fits a board and makes ``target_fps`` frames a second.
 
@@ -213,6 +214,7 @@ class Design(BaseModel):
         Args:
             image: (C, H, W) whose cold frame is timed; None: the centre of the bundled photograph "camera".
             dictionary: in place of the one named. clock_mhz: None: ``target.clock_mhz``.
+            shrink: where nothing fits, take a smaller picture, and only then fewer and smaller kernels.
 
         Raises:
             InputError: an unknown board; no mapping fits it, or none that fits is fast enough: which resource, by how
@@ -220,7 +222,10 @@ class Design(BaseModel):
         """
         from .mapping.fit import fit
 
-        return fit(self, board, target_fps, image=image, dictionary=dictionary, clock_mhz=clock_mhz).design
+        found = fit(
+            self, board, target_fps, image=image, dictionary=dictionary, clock_mhz=clock_mhz, shrink=shrink
+        )
+        return found.design
 
     @property
     def shifts(self) -> tuple[tuple[int, int], ...]:

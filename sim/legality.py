@@ -29,6 +29,7 @@ def check_machine(design: "Design") -> None:
     _check_accumulators(design)
     _check_tiles(design)
     _check_settle(design)
+    _check_refresh(design)
     _check_lanes(design)
 
 
@@ -135,6 +136,15 @@ def _check_settle(design: "Design") -> None:
         raise InputError(
             f"dynamics.settle {design.dynamics.settle} needs a mesh of at most {most} tiles a side, and machine.tiles "
             f"is {list(tiles)}; use fewer tiles or dynamics.settle = 0"
+        )
+
+
+def _check_refresh(design: "Design") -> None:
+    refresh = design.machine.refresh
+    if refresh and design.machine.schedule == "gram":
+        raise InputError(
+            f'machine.refresh {refresh} recomputes R and D, and machine.schedule "gram" keeps no R; '
+            f'use machine.refresh = 0 or machine.schedule = "delta"'
         )
 
 

@@ -25,6 +25,7 @@ from .gram import gram
 from .kernel import arithmetic, codes
 from .plan import Plan
 from .recomputed import recomputed
+from .refresh import add_input, refresh
 from .run import Counts, Cycles, FloatArray, Ports, Run, Steps, StepView, ended, late_events, norm
 from .sheet import drive_bound, layout_of, lists_of, state_of, types_of, weights_of
 from .tile import shape_of
@@ -70,11 +71,12 @@ class Machine:
         t, g = plan.tiling, plan.tiling.geometry
         self.plan, self.weights, self.threads = plan, np.ascontiguousarray(weights, np.int64), threads
         a, layout, types = arithmetic(plan), layout_of(plan), types_of(plan, self.weights)
+        self._word_bits, self._drive_bound = np.dtype(types.membrane).itemsize * 8, drive_bound(plan, self.weights)
         self._engine = mesh.Engine(
             layout,
             shape_of(plan),
             a,
-            update_of(plan, a, np.dtype(types.membrane).itemsize * 8, drive_bound(plan, self.weights)),
+            update_of(plan, a, self._word_bits, self._drive_bound),
             detect_of(plan, a),
             weights_of(layout, self.weights, types),
             state_of(layout, types),
@@ -88,6 +90,8 @@ class Machine:
         )
         self.input = np.zeros(g.image_shape, np.int64)
         self.dirty = True
+        self.threshold = plan.threshold_q  # of the state: its codes are T of the membranes with this one
+        self._now = plan  # with the values of the frame
         self._last: _Timeline | None = None
 
     @property
@@ -101,31 +105,39 @@ class Machine:
         steps: int,
         *,
         warm: bool = False,
+        threshold: int | None = None,
+        cutoff: int | None = None,
+        shift: int | None = None,
         ports: Ports | None = None,
         observe: Callable[[StepView], None] | None = None,
+        refreshed: Callable[[StepView], None] | None = None,
         reference: FloatArray | None = None,
     ) -> Run:
         """One frame: load, ``steps`` steps (fewer when it settles), drain.
 
         Args:
             image: (C, H, W) integers of the input format. warm: start from the state of the frame before.
-            ports: handshakes of the outside world. observe: called after every step.
+            threshold, cutoff, shift: of this frame, in place of the design's (``Plan.at_run_time``).
+            ports: handshakes of the outside world. observe: called after every step. refreshed: called after every
+            refresh, with the step that follows it and the codes as events from 0.
             reference: (C, H, W) the float image, for the percent error of each step (the quantised input where not
             given).
 
         Raises:
-            InputError: a warm frame on a machine that holds none, or fewer than one step.
+            InputError: a warm frame on a machine that holds none, or whose state was made with another threshold; fewer
+                than one step; a value that ``Plan.at_run_time`` refuses.
         """
         if steps < 1:
             raise InputError(f"dynamics.steps must be at least 1 on the machine, not {steps}")
         if warm and self.dirty:
             raise InputError("a warm frame needs the state of a frame before it; run a cold frame first")
-        plan, t, ports = self.plan, self.plan.tiling, ports or Ports()
+        plan, t, ports = self._set(threshold, cutoff, shift, warm), self.plan.tiling, ports or Ports()
         lost, scale = _lost(image, plan, reference)
         trace = mesh.trace_of(steps, t.count)
         started = time.perf_counter()
         log, load = self._load(image, warm, ports)
-        log, done = self._run(steps, lost, trace, log, observe)
+        resent: dict[int, int] = {}
+        log, done = self._run(steps, lost, trace, log, observe, refreshed, resent)
         trace = mesh.done_of(trace, done)
         begin = self._engine.clock.begin.copy()
         sheet = self._engine.state.u.reshape(*t.geometry.sheet, t.geometry.kernels)
@@ -142,9 +154,9 @@ class Machine:
             np.ascontiguousarray(np.moveaxis(found, -1, 0), np.int64),
             self._membrane(),
             self._own(self._engine.state.r),
-            self._counts(trace, image.size, len(drained.beats)),
+            self._counts(trace, image.size, len(drained.beats), resent),
             self._last.cycles(drained),
-            self._steps(trace, scale),
+            self._steps(trace, scale, resent),
             ended(events_late, saturated_late, quiet, t.geometry.neurons, at_rest),
             self.overflow,
             (),
@@ -155,6 +167,19 @@ class Machine:
             at_rest,
         )
 
+    def _set(self, threshold: int | None, cutoff: int | None, shift: int | None, warm: bool) -> Plan:
+        """Give the engine the values of a frame; the plan with them."""
+        plan = self.plan.at_run_time(threshold=threshold, cutoff=cutoff, shift=shift)
+        if warm and plan.threshold_q != self.threshold:
+            raise InputError(
+                f"a warm frame goes on with the threshold of its state, {self.threshold} membrane units, not "
+                f"{plan.threshold_q}; run a cold frame"
+            )
+        a, self.threshold, self._now = arithmetic(plan), plan.threshold_q, plan
+        update = update_of(plan, a, self._word_bits, self._drive_bound)
+        self._engine = self._engine._replace(arithmetic=a, update=update, detect=detect_of(plan, a))
+        return plan
+
     def _run(
         self,
         steps: int,
@@ -162,16 +187,28 @@ class Machine:
         trace: mesh.Trace,
         log: IntArray,
         observe: Callable[[StepView], None] | None,
+        refreshed: Callable[[StepView], None] | None,
+        resent: dict[int, int],
     ) -> tuple[IntArray, int]:
-        """The steps of a frame; the log of phases, and the steps done."""
-        shifts = np.array([next(s for first, s in reversed(self.plan.step_shift) if first <= n) for n in range(steps)])
-        at_once = 1 if observe is not None else max(1, _UNINTERRUPTED // self.plan.tiling.geometry.neurons)
-        logged = len(log)
-        for first in range(0, steps, at_once):
+        """The steps of a frame; the log of phases, and the steps done. ``resent``: step -> codes that the refresh
+        before it sent."""
+        plan = self._now
+        shifts = np.array([next(s for first, s in reversed(plan.step_shift) if first <= n) for n in range(steps)])
+        at_once = 1 if observe is not None else max(1, _UNINTERRUPTED // plan.tiling.geometry.neurons)
+        logged, first, often = len(log), 0, plan.refresh or steps
+        while first < steps:
+            if first and first % often == 0:
+                resent[first], log, logged = refresh(
+                    plan, self._engine, self.input, trace.exchanges[first], trace.traffic[first], log, logged
+                )
+                if refreshed is not None:
+                    refreshed(view(first, plan, self._engine, self._engine.state.s))
             sent = self._engine.state.s.copy() if observe is not None else None
-            log, logged, done = self._together(first, min(steps, first + at_once), shifts, lost, trace, log, logged)
+            last = min(steps, first + at_once, first - first % often + often)
+            log, logged, done = self._together(first, last, shifts, lost, trace, log, logged)
             if observe is not None and sent is not None:
-                observe(view(first, self.plan, self._engine, sent))
+                observe(view(first, plan, self._engine, sent))
+            first = last
             if self._engine.counters[mesh.REST]:
                 break
         return log[:logged], done
@@ -208,19 +245,11 @@ class Machine:
 
     def _load(self, image: IntArray, warm: bool, ports: Ports) -> tuple[IntArray, int]:
         """Clear (cold) and add the input's change to R, set the clock; the phases, and the cycle of the last pixel."""
-        plan, t, g, state = self.plan, self.plan.tiling, self.plan.tiling.geometry, self._engine.state
+        plan, t, state = self.plan, self.plan.tiling, self._engine.state
         if not warm:
             for array in (state.u, state.d, state.r, state.s, state.active, self.input, self._engine.flag):
                 array[...] = 0
-        change = (image - self.input) << plan.input_shift
-        half = 1 << (plan.residual_width - 1)
-        part = state.r[:, g.margin : g.margin + g.image[0], g.margin : g.margin + g.image[1]]
-        change += part
-        if change.max(initial=0) >= half or change.min(initial=0) < -half:
-            self._engine.flag[0] = True
-            change = (change + half) % (2 * half) - half
-        part[...] = change
-        self._engine.lists.peak[0] = np.abs(state.r).max()
+        add_input(plan, self._engine, image - self.input)
         self.input[...] = image
         self.dirty = False
         hops = np.array([sum(t.place(n)) for n in range(t.count)], np.int64)
@@ -244,13 +273,14 @@ class Machine:
         last = self._last
         later = 0 if ports.pixels is None else int(ports.pixels[-1]) - last.load
         moved = last.phases.copy()
-        moved[:, 2] += np.where(np.isin(moved[:, 1], (Phase.CLEAR, Phase.INPUT)), 0, later)
+        loading = np.logical_and.accumulate(np.isin(moved[:, 1], (Phase.CLEAR, Phase.INPUT)))  # these phases come first
+        moved[:, 2] += np.where(loading, 0, later)
         timeline = _Timeline(last.load + later, last.drain_begin + later, last.codes, moved)
         return timeline.cycles(
             drain(self.plan.tiling, last.codes, timeline.drain_begin, timeline.load + 1, ports.codes_ready)
         )
 
-    def _counts(self, trace: mesh.Trace, pixels_in: int, codes_out: int) -> Counts:
+    def _counts(self, trace: mesh.Trace, pixels_in: int, codes_out: int, resent: dict[int, int]) -> Counts:
         t = self.plan.tiling
         steps, gathers, exchanges = len(trace.square), trace.gathers.sum(axis=0), trace.exchanges.sum(axis=0)
         return Counts(
@@ -271,10 +301,14 @@ class Machine:
             saturations=int(trace.outside.sum()),
             pixels_in=pixels_in,
             codes_out=codes_out,
+            refreshes=len(resent),
+            refresh_events=sum(resent.values()),
         )
 
-    def _steps(self, trace: mesh.Trace, scale: float) -> Steps:
+    def _steps(self, trace: mesh.Trace, scale: float, resent: dict[int, int]) -> Steps:
         t, steps = self.plan.tiling, len(trace.square)
+        refreshes, refresh_events = np.zeros((2, steps), np.int64)
+        refreshes[list(resent)], refresh_events[list(resent)] = 1, list(resent.values())
         gathers, exchanges = trace.gathers.T.copy(), trace.exchanges.T.copy()
         return Steps(
             percent_error=100 * np.sqrt(trace.square) / scale if scale else np.zeros(steps),
@@ -293,6 +327,8 @@ class Machine:
             update_positions=np.full(steps, t.count * t.positions, np.int64),
             detect_words=np.full(steps, t.count * t.sent_depth, np.int64),
             link_traffic=trace.traffic,
+            refreshes=refreshes,
+            refresh_events=refresh_events,
         )
 
     def _membrane(self) -> IntArray:
@@ -328,14 +364,12 @@ def _compile(plan: Plan, weights: IntArray, schedule: str) -> None:
     """
     g = plan.tiling.geometry
     single = Geometry((g.stride, g.stride), g.channels, g.kernels, g.patch, g.stride)
-    small, nothing = (
-        replace(plan, tiling=replace(plan.tiling, geometry=single, tiles=(1, 1), update_positions=1)),
-        np.zeros(single.image_shape, np.int64),
-    )
+    tiling = replace(plan.tiling, geometry=single, tiles=(1, 1), update_positions=1)
+    small, nothing = replace(plan, tiling=tiling, refresh=min(1, plan.refresh)), np.zeros(single.image_shape, np.int64)
     if schedule == "gram":
         gram(small, weights, nothing, 1)
     elif schedule == "delta":
-        Machine(small, weights).frame(nothing, 1)
+        Machine(small, weights).frame(nothing, 2 if plan.refresh else 1)
     else:
         recomputed(small, weights, nothing, 1, skip=schedule == "skip")
 
@@ -370,12 +404,14 @@ def simulate(
     *,
     dictionary: Dictionary | None = None,
     observe: Callable[[StepView], None] | None = None,
+    refreshed: Callable[[StepView], None] | None = None,
     threads: int = 1,
 ) -> Run:
     """Run a design on an image (C, H, W), cold, with the design's schedule.
 
     Args:
-        dictionary: in place of the one the design names. observe: called after every step (delta only).
+        dictionary: in place of the one the design names. observe, refreshed: called after every step and after every
+        refresh (delta only).
         threads: processors that share the work (delta only); the result does not depend on it.
 
     Raises:
@@ -395,7 +431,8 @@ def simulate(
     clipped = np.count_nonzero(np.abs(x * plan.input.scale - image) > plan.input.scale)
     _compile(plan, weights, design.machine.schedule)
     if design.machine.schedule == "delta":
-        run = Machine(plan, weights, threads).frame(x, design.dynamics.steps, observe=observe, reference=image)
+        machine = Machine(plan, weights, threads)
+        run = machine.frame(x, design.dynamics.steps, observe=observe, refreshed=refreshed, reference=image)
     elif design.machine.schedule == "gram":
         run = gram(plan, weights, x, design.dynamics.steps, reference=image)
     else:

@@ -4,19 +4,33 @@
 and D) and cuts the network into tiles. Both faces of the machine are made from this one value.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
+from ..golden.errors import InputError
 from .fixed import Format
 from .layout import WeightLayout
+from .sections import MAX_STEP_SHIFT
 from .tiling import IntArray, Tiling
 from .timing import STEPS_WIDTH, WINDOW
 
 if TYPE_CHECKING:
     from .design import Design
+
+
+class Values(TypedDict, total=False):
+    """What a frame may have in place of the design's: see `Plan.at_run_time`."""
+
+    threshold: int | None
+    cutoff: int | None
+    shift: int | None
+
+
+CUTOFF_ROOM = 3
+"""Bits that the cutoff of a frame may have more than the design's."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,10 @@ class Plan:
 
     ``step_shift`` is ((from_step, shift), ...), its first entry from step 0. ``residual_width`` and ``drive_width``
     are the words of R and D: integers modulo 2^width. ``settle``: a frame ends after so many quiet steps; 0: never.
+    ``refresh``: R, D and r~ are recomputed before every so many-th step of a frame; 0: never.
+    ``threshold_q``, ``cutoff_q`` and ``step_shift`` are what a frame has that asks for nothing else. ``cutoff_width``:
+    bits of a cutoff that it may ask for. ``shift_range``: lowest and highest constant step shift that it may ask for
+    in place of the schedule; (1, 0): none.
     """
 
     tiling: Tiling
@@ -43,6 +61,9 @@ class Plan:
     link_depth: int
     schedule: str = "delta"
     settle: int = 0
+    refresh: int = 0
+    cutoff_width: int = 1
+    shift_range: tuple[int, int] = (1, 0)
 
     @staticmethod
     def of(design: "Design", weights: IntArray) -> "Plan":
@@ -78,7 +99,48 @@ class Plan:
             link_depth=machine.link_depth,
             schedule=machine.schedule,
             settle=design.dynamics.settle,
+            refresh=machine.refresh,
+            cutoff_width=min(formats.residual.width, max(1, design.cutoff_q.bit_length()) + CUTOFF_ROOM),
+            shift_range=shift_window(design.shifts[-1][1]),
         )
+
+    def at_run_time(
+        self, *, threshold: int | None = None, cutoff: int | None = None, shift: int | None = None
+    ) -> "Plan":
+        """This machine in a frame with values of its own; None: the design's.
+
+        Args:
+            threshold: units of the membrane, 1 .. the largest one. cutoff: units of the residual as read; 0: none.
+            shift: one step shift for all steps, within ``shift_range``.
+
+        Raises:
+            InputError: a value that the command of a frame cannot carry.
+        """
+        threshold = self.threshold_q if threshold is None else threshold
+        cutoff = self.cutoff_q if cutoff is None else cutoff
+        if not 1 <= threshold <= self.membrane.high:
+            raise InputError(f"a frame's threshold must be 1 .. {self.membrane.high} membrane units, not {threshold}")
+        if not 0 <= cutoff < 1 << self.cutoff_width:
+            raise InputError(
+                f"a frame's cutoff must be 0 .. {(1 << self.cutoff_width) - 1} residual units, not {cutoff}"
+            )
+        self.shift_code(shift)
+        schedule = self.step_shift if shift is None else ((0, shift),)
+        return replace(self, threshold_q=threshold, cutoff_q=cutoff, step_shift=schedule)
+
+    def shift_code(self, shift: int | None) -> int:
+        """How a command asks for a constant step shift: 1 for the lowest one; 0 (None): the design's schedule.
+
+        Raises:
+            InputError: a shift outside ``shift_range``.
+        """
+        low, high = self.shift_range
+        if shift is None:
+            return 0
+        if not low <= shift <= high:
+            have = f"{low} .. {high}" if low <= high else "no other"
+            raise InputError(f"a frame cannot ask for the step shift {shift}: this machine has {have}; leave it out")
+        return shift - low + 1
 
     @cached_property
     def layout(self) -> WeightLayout:
@@ -89,6 +151,23 @@ class Plan:
     def shifts(self) -> tuple[int, ...]:
         """The step shifts in the order of the schedule."""
         return tuple(shift for _, shift in self.step_shift)
+
+    @property
+    def shift_choices(self) -> tuple[int, ...]:
+        """Every step shift that some frame can use, rising."""
+        low, high = self.shift_range
+        return tuple(sorted({*self.shifts, *range(low, high + 1)}))
+
+    @property
+    def threshold_width(self) -> int:
+        """Bits of a threshold: those of a membrane without its sign."""
+        return self.membrane.width - 1
+
+    @property
+    def shift_codes(self) -> int:
+        """Values of the command's ``shift``: 0 and one for each shift of ``shift_range``."""
+        low, high = self.shift_range
+        return high - low + 2
 
     @property
     def residual_scale(self) -> float:
@@ -136,6 +215,11 @@ class Plan:
         return self.input_change_width + self.input_extra_shift
 
     @property
+    def frame_store(self) -> tuple[int, int]:
+        """(words, bits of a word) of the memory in which the front keeps x for `refresh`; no words without."""
+        return (int(np.prod(self.tiling.geometry.image_shape)) if self.refresh else 0), self.input.width
+
+    @property
     def steps_width(self) -> int:
         """Bits of the step counter."""
         return STEPS_WIDTH
@@ -150,3 +234,8 @@ class Plan:
         from .fixed import quantise
 
         return np.asarray(quantise(image, self.input), np.int64)
+
+
+def shift_window(shift: int) -> tuple[int, int]:
+    """The constant step shifts that a frame may ask for: the design's last one and its neighbours, as far as legal."""
+    return max(0, shift - 1), min(MAX_STEP_SHIFT, shift + 1)

@@ -11,7 +11,7 @@ from ..golden.lca import Outcome
 from ..golden.metrics import percent_error, percent_inactive, psnr_db
 from .plan import Plan
 from .tiling import IntArray
-from .timing import WINDOW
+from .timing import WINDOW, Phase
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -39,6 +39,8 @@ class Counts:
     codes_out: int = 0
     load_macs: int = 0  # gram: Phi^T x of the input
     gram_macs: int = 0  # gram: G dy
+    refreshes: int = 0  # times that R, D and r~ were formed anew; the work of it is in the other counts
+    refresh_events: int = 0  # codes sent for it, which are no code events
 
     @property
     def macs(self) -> int:
@@ -84,10 +86,12 @@ class Steps:
     detect_words: IntArray = field(default_factory=_none)
     # (steps, T, 8): events sent, by link; empty for skip and dense
     link_traffic: IntArray = field(default_factory=lambda: np.zeros((0, 0, 8), np.int64))
+    refreshes: IntArray = field(default_factory=_none)  # 1 where a refresh precedes the step: its work is the step's
+    refresh_events: IntArray = field(default_factory=_none)
 
     def __post_init__(self) -> None:
         """What a schedule does not have is 0 in every step."""
-        for name in STEP_COUNTS:
+        for name in (*STEP_COUNTS, "refreshes", "refresh_events"):
             if not getattr(self, name).size:
                 object.__setattr__(self, name, np.zeros(len(self.active), np.int64))
 
@@ -108,6 +112,15 @@ class Cycles:
     compute: int
     phases: IntArray
     beats: IntArray
+
+    @property
+    def refreshes(self) -> IntArray:
+        """(n, T, 2): of each refresh in each tile its first cycle, and the first of the gather after it."""
+        tiles = int(self.phases[-1, 0]) + 1
+        begins = np.flatnonzero(self.phases[:, 1] == Phase.REFRESH)
+        gathers = np.flatnonzero(self.phases[:, 1] == Phase.GATHER)
+        after = gathers[np.searchsorted(gathers, begins)]
+        return np.stack([self.phases[rows, 2].reshape(tiles, -1).T for rows in (begins, after)], axis=-1)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ class Machine(Section):
     schedule: Schedule = Field("delta", description='"delta", "skip" or "dense": same bits; "gram": another form')
     residual_accumulator: int = Field(18, description="bits of R; 0: the proven bound")
     drive_accumulator: int = Field(0, description="bits of D; 0: the proven bound")
+    refresh: int = Field(0, ge=0, le=65_535, description="recompute R and D before every n-th step; 0: never")
 
 
 class Crossbar(Section):

@@ -153,7 +153,7 @@ def types_of(plan: Plan, weights: IntArray) -> Types:
     finest = max(fd, fy, fu)
     largest = (bound << (finest - fd)) + (plan.code.magnitude << (finest - fy))
     largest += plan.membrane.magnitude << (finest - fu)
-    shifts = [finest - fu + shift for shift in plan.shifts]
+    shifts = [finest - fu + shift for shift in plan.shift_choices]
     largest += 1 << max(shifts)
     code = (plan.membrane.magnitude << max(0, fy - fu)) + (1 << max(0, fu - fy))
     down = plan.weight.frac + fy - plan.residual.frac

@@ -25,6 +25,9 @@ SCATTER_FILL = 4
 """Clocks from the look at a source with events to the issue of its first one."""
 TOKEN_DELAY = 2
 """Clocks from the end of a round to the token being visible to a neighbour; the same for an acknowledgement."""
+READY_DELAY = 1
+"""Clocks from the first cycle of INPUT in tile (0, 0) until the front knows that it is ready for a refresh; the others
+add a clock for each tile on the way."""
 STEPS_WIDTH = 16
 """Bits of a tile's step counter: at most 65,535 steps a frame."""
 WINDOW = 8
@@ -46,3 +49,4 @@ class Phase(IntEnum):
     UPDATE = 6
     SCATTER = 7
     DRAIN = 8
+    REFRESH = 9

@@ -105,7 +105,7 @@ def step_traffic(run: Run) -> Traffic:
 
 def load_traffic(run: Run, *, warm: bool = False) -> Traffic:
     """Of the clear (unless ``warm``) and the input."""
-    plan, t, g = run.plan, run.plan.tiling, run.plan.tiling.geometry
+    plan, g = run.plan, run.plan.tiling.geometry
     u, d, r, s = plan.membrane.width, plan.drive_width, plan.residual_width, plan.residual.width
     clear = 0 if warm else 1
     if plan.schedule == "gram":
@@ -119,21 +119,32 @@ def load_traffic(run: Run, *, warm: bool = False) -> Traffic:
         return _traffic(memories, {"input": Products(plan.weight.width, change, d, done)})
     if plan.schedule != "delta":
         return _traffic({"U": Words(u, 0, clear * g.neurons), "x": Words(plan.input.width, 0, run.input.size)}, {})
-    kept = g.channels * sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in map(t.inside, range(t.count)))
-    cleared = {
-        "U": t.positions * g.kernels,
-        "D": t.positions_per_cycle * t.drive_depth * g.kernels,
+    cleared, inputs = _cleared(plan), {"R": _kept_pixels(plan)}
+    memories = {
+        name: Words(width, inputs.get(name, 0), inputs.get(name, 0) + clear * cleared[name])
+        for name, width in (("U", u), ("D", d), ("R", r), ("r~", s))
+    }
+    if plan.refresh:  # a warm frame adds its changes to the x that is there
+        memories["x"] = Words(plan.input.width, 0 if clear else run.input.size, run.input.size)
+    return _traffic(memories, {})
+
+
+def _cleared(plan: Plan) -> dict[str, int]:
+    """Words that a clear writes, in all tiles."""
+    t = plan.tiling
+    words = {
+        "U": t.positions * t.geometry.kernels,
+        "D": t.positions_per_cycle * t.drive_depth * t.geometry.kernels,
         "R": t.residual_banks * t.residual_depth * t.columns_per_word,
         "r~": t.sent_depth * t.detect_lanes,
     }
-    inputs = {"R": kept}
-    return _traffic(
-        {
-            name: Words(width, inputs.get(name, 0), inputs.get(name, 0) + clear * t.count * cleared[name])
-            for name, width in (("U", u), ("D", d), ("R", r), ("r~", s))
-        },
-        {},
-    )
+    return {name: t.count * count for name, count in words.items()}
+
+
+def _kept_pixels(plan: Plan) -> int:
+    """Pixels of the image that all tiles together keep, overlaps repeated."""
+    t = plan.tiling
+    return t.geometry.channels * sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in map(t.inside, range(t.count)))
 
 
 def drain_traffic(run: Run) -> Traffic:
@@ -162,14 +173,24 @@ def _delta(plan: Plan, n: Any) -> Traffic:
         plan.membrane.width, plan.drive_width, plan.residual_width, plan.residual.width, plan.weight.width,
     )  # fmt: skip
     updated, scanned = n.update_positions * k, n.detect_words * t.detect_lanes
+    # a refresh clears D, R and r~, takes the input in again and passes over U and D as an update does, writing neither
+    again, cleared, kept = n.refreshes, _cleared(plan), _kept_pixels(plan)
+    looked_at = updated + again * t.count * t.positions * k
+    pushed = n.code_events + n.refresh_events
     memories = {
-        "U": Words(u, updated, updated),
-        "D": Words(d, updated + n.gather_issues * t.gather_lanes, n.gather_macs),
-        "R": Words(r, n.scatter_issues * t.scatter_lanes + scanned, n.scatter_macs),
-        "r~": Words(s, scanned, n.residual_events),
+        "U": Words(u, looked_at, updated),
+        "D": Words(d, looked_at + n.gather_issues * t.gather_lanes, n.gather_macs + again * cleared["D"]),
+        "R": Words(
+            r,
+            n.scatter_issues * t.scatter_lanes + scanned + again * kept,
+            n.scatter_macs + again * (cleared["R"] + kept),
+        ),
+        "r~": Words(s, scanned, n.residual_events + again * cleared["r~"]),
         "weights": Words(w, (n.gather_issues + n.scatter_issues) * plan.layout.lanes),
-        "event stores": Words(event_bits(plan), n.scattered_events, n.code_events + n.link_events),
+        "event stores": Words(event_bits(plan), n.scattered_events, pushed + n.link_events),
     }
+    if plan.refresh:
+        memories["x"] = Words(plan.input.width, again * plan.frame_store[0])
     products = {
         "gather": Products(w, plan.residual_change_width, d, n.gather_macs),
         "scatter": Products(w, plan.code_change_width, r, n.scatter_macs),

@@ -123,6 +123,11 @@ def warnings(design: "Design", weights_q: AnyIntArray | None) -> list[str]:
             f"dynamics.residual_cutoff {design.dynamics.residual_cutoff} is beyond formats.residual "
             f"{formats.residual}: no residual drives anything"
         )
+    if design.machine.refresh and design.machine.schedule in ("skip", "dense"):
+        lines.append(
+            f'machine.refresh {design.machine.refresh} changes nothing: machine.schedule "{design.machine.schedule}" '
+            f"forms R and D anew in every step"
+        )
     if weights_q is not None:
         found = resolve(design, weights_q)
         for name, width, proven in (

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Unpack
 
 import cocotb
 import numpy as np
@@ -26,11 +26,12 @@ from ...golden.dictionary import Dictionary
 from ...sim.design import Design
 from ...sim.fixed import quantise
 from ...sim.machine import Machine
-from ...sim.plan import Plan
+from ...sim.plan import Plan, Values
 from ...sim.run import Ports
 from ...sim.tiling import IntArray, bits
 from ..drain import CodeLayout
 from ..emit import quantised
+from ..feed import CommandLayout
 from ..tile import trace_members
 from .checker import Checker, Expected
 from .run import DESIGN_VARIABLE, SEED_VARIABLE
@@ -134,14 +135,14 @@ class CodeMonitor:
             if valid and ready:
                 beat = {name: payload >> at & ((1 << width) - 1) for name, (at, width) in layout.items()}
                 y = signed(beat["y"], self.plan.code_value_width)
-                row = (beat["k"], beat["i"], beat["j"], y)
                 self.cycles.append(now() - origin)
                 if beat["last"]:
                     names = ("overflow", "saturated", "refused", "settled")
                     flags = sum(beat.get(name, 0) << n for n, name in enumerate(names))
-                    self.closing = [*row, 1, flags, beat["events"], self.cycles[-1], beat.get("steps", 0)]
+                    at, steps = self.cycles[-1], beat.get("steps", 0)
+                    self.closing = [0, 0, 0, 0, 1, flags, beat["events"], at, steps, beat["changes"]]
                 else:
-                    self.codes.append(row)
+                    self.codes.append((beat["k"], beat["i"], beat["j"], y))
             await FallingEdge(self.dut.clk)
             self.dut.codes__ready.value = 0 if self.closing else int(self.random.random() >= self.gap)
             await ReadOnly()
@@ -157,6 +158,7 @@ class TileMonitor:
         self.memories = {name: words[tile] for name, words in memories.items()}
         self._port = {name: getattr(dut, f"trace_{tile}_{name}") for name in trace_members(plan)}
         self._often = [self._port[name] for name in self.OFTEN]
+        self._refreshed = self._port.get("refreshed")
         self.phase = 0
         self.phases: list[tuple[int, int, int]] = []
         self.codes: list[list[int]] = []
@@ -171,7 +173,7 @@ class TileMonitor:
         return int(self._port[name].value)
 
     def sample(self, cycle: int) -> int | None:
-        """Look at one clock; the step that the tile ended in it, if it did."""
+        """Look at one clock; the step n that the tile ended in it, or -1 - n for a refresh before it, if it did."""
         phase, hazard, u, d, r, s, event, sent, pixel, done = (int(port.value) for port in self._often)
         assert not hazard, f"tile {self.tile}, cycle {cycle}: two touches of one word are too close"
         if phase != self.phase:
@@ -193,6 +195,8 @@ class TileMonitor:
         if pixel:
             c, y, x, dr = (self._read(f"pixel_{name}") for name in ("c", "y", "x", "dr"))
             self.pixels.append([c, y, x, signed(dr, self.plan.residual_change_width)])
+        if self._refreshed is not None and int(self._refreshed.value):
+            return -1 - self._read("step")
         return self._read("step") - 1 if done else None
 
     def _membrane(self) -> None:
@@ -305,28 +309,57 @@ class Testbench:
         assert int(self.dut.dirty.value), "a machine with new weights must be dirty"
         self.machine = Machine(self.plan, weights)
 
-    async def _command(self, steps: int, warm: bool, gap: float) -> int:
-        (taken,) = await self.drivers["command"].send([int(warm) | steps << 1], gap)
-        return taken
+    def command(
+        self,
+        steps: int,
+        warm: bool = False,
+        threshold: int | None = None,
+        cutoff: int | None = None,
+        shift: int | None = None,
+    ) -> int:
+        """The beat that begins a frame; None: the design's value."""
+        fields = {
+            "warm": int(warm),
+            "steps": steps,
+            "threshold": self.plan.threshold_q if threshold is None else threshold,
+            "cutoff": self.plan.cutoff_q if cutoff is None else cutoff,
+            "shift": self.plan.shift_code(shift),
+        }
+        return int(CommandLayout(self.plan).const(fields).as_bits())
 
-    async def refused(self, gaps: Gaps | None = None) -> None:
-        """A warm frame that must be answered by one closing word that says so."""
-        monitor = await self._watch(1, True, gaps or Gaps(), None, [])
+    async def refused(self, gaps: Gaps | None = None, *, command: int | None = None) -> None:
+        """A frame, warm if no command is given, that must be answered by one closing word that says so."""
+        command = self.command(1, True) if command is None else command
+        monitor = await self._watch(command, gaps or Gaps(), None, [])
         assert not monitor.codes and monitor.closing[5] == 4, f"not refused: {monitor.closing}"
 
     async def frame(
-        self, image: IntArray, *, steps: int = 0, warm: bool = False, gaps: Gaps | None = None, abandon: int = 0
+        self,
+        image: IntArray,
+        *,
+        steps: int = 0,
+        warm: bool = False,
+        gaps: Gaps | None = None,
+        abandon: int = 0,
+        **values: Unpack[Values],
     ) -> None:
-        """Run one frame in RTL and machine and compare all there is; with ``abandon`` leave it after so many clocks."""
+        """Run one frame in RTL and machine and compare all there is; with ``abandon`` leave it after so many clocks.
+
+        Args:
+            values: threshold, cutoff and shift, as for ``Machine.frame``.
+        """
         steps, gaps = steps or self.steps, gaps or Gaps()
         assert bool(int(self.dut.dirty.value)) == self.machine.dirty, "dirty"
         self.check.begin(self.check.frame + 1)
         expected = Expected(self.plan)
         change = image - (self.machine.input if warm else 0)
-        run = self.machine.frame(image, steps, warm=warm, observe=expected.observe)
+        run = self.machine.frame(
+            image, steps, warm=warm, observe=expected.observe, refreshed=expected.observe_refresh, **values
+        )
+        command = self.command(steps, warm, **values)
         beats = [int(value) for value in np.moveaxis(change, 0, -1).reshape(-1)]
         if abandon:
-            task = cocotb.start_soon(self._watch(steps, warm, gaps, expected, beats))
+            task = cocotb.start_soon(self._watch(command, gaps, expected, beats))
             for _ in range(abandon):
                 await FallingEdge(self.dut.clk)
             assert not task.done(), f"the frame took less than {abandon} clocks"
@@ -334,7 +367,7 @@ class Testbench:
                 running.cancel()
             assert not self.check.first, str(self.check.first)
             return
-        monitor = await self._watch(steps, warm, gaps, expected, beats)
+        monitor = await self._watch(command, gaps, expected, beats)
         assert run.cycles is not None
         if gaps != Gaps():
             pixels = np.array(self._pixel_cycles, np.int64)
@@ -349,12 +382,10 @@ class Testbench:
         assert found == run.counts.link_events, f"{found} link events, {run.counts.link_events} expected"
         assert run.counts.code_events and run.counts.residual_events, "nothing happened"
 
-    async def _watch(
-        self, steps: int, warm: bool, gaps: Gaps, expected: Expected | None, pixels: list[int]
-    ) -> CodeMonitor:
+    async def _watch(self, command: int, gaps: Gaps, expected: Expected | None, pixels: list[int]) -> CodeMonitor:
         """Command, pixels and codes of one frame, with the tiles' traces beside them."""
         self.dut.codes__ready.value = 0
-        origin = await self._command(steps, warm, gaps.command)
+        (origin,) = await self.drivers["command"].send([command], gaps.command)
         # the monitors begin with the clock after the one that took the command: its codes ready was 0
         monitor = CodeMonitor(self.dut, self.plan, self.random, gaps.codes, ready=[False])
         self.dut.codes__ready.value = 1
@@ -428,6 +459,19 @@ async def warm_frames(b: Testbench) -> None:
     await b.frame(b.images[0], steps=2)
     await b.frame(b.images[1], warm=True)
     await b.frame(b.images[2], warm=True, steps=1, gaps=Gaps(0.2, 0.2, 0.2, 0.5))
+
+
+@bench
+async def values_of_a_frame(b: Testbench) -> None:
+    """Threshold, cutoff and step shift of a frame; the threshold of a warm one is that of its state."""
+    near, (_, shift) = b.plan.threshold_q, b.plan.shift_range
+    await b.frame(b.images[0], threshold=near + 1, cutoff=0, shift=shift)
+    await b.refused()
+    await b.frame(b.images[1], warm=True, threshold=near + 1, cutoff=b.plan.cutoff_q + 2)
+    await b.refused(command=b.command(1, threshold=0))
+    await b.refused(command=b.command(1, True, threshold=0))
+    await b.frame(b.images[2], warm=True, threshold=near + 1)
+    await b.frame(b.images[0], steps=2)
 
 
 @bench

@@ -9,6 +9,7 @@ from ...sim.plan import Plan
 from ...sim.run import Run, StepView
 from ...sim.tiling import IntArray
 from ...sim.timing import Phase
+from ..drain import CHANGES_WIDTH
 
 MEMORIES = ("sent", "drive", "membrane", "residual")
 
@@ -28,6 +29,8 @@ class Divergence:
     def __str__(self) -> str:
         at = f", cycle {self.cycle}" if self.cycle is not None else ""
         step = f"step {self.step}, " if self.step >= 0 else ""
+        if self.step < -1:
+            step = f"refresh before step {-1 - self.step}, "
         return (
             f"frame {self.frame}, {step}tile {self.tile}{at}: {self.unit}: expected {self.expected}, found {self.found}"
         )
@@ -54,6 +57,12 @@ class Expected:
     memories: dict[str, list[IntArray]] = field(default_factory=lambda: {name: [] for name in MEMORIES})
     codes: list[list[IntArray]] = field(default_factory=list)
     pixels: list[list[IntArray]] = field(default_factory=list)
+    refreshed: "dict[int, Expected]" = field(default_factory=dict)  # by the step that follows a refresh: one entry each
+
+    def observe_refresh(self, view: StepView) -> None:
+        """For ``Machine.frame``."""
+        self.refreshed[view.step] = again = Expected(self.plan)
+        again.observe(view)
 
     def observe(self, view: StepView) -> None:
         """For ``Machine.frame``."""
@@ -76,14 +85,15 @@ class Checker:
     """Counts what was compared and keeps the first difference.
 
     Each step of each tile is compared in the order in which it happens: residual events, r~ and D of the gather, code
-    events and U of the update, R of the exchange; then, for the frame, the codes that left, the closing word and every
-    cycle.
+    events and U of the update, R of the exchange; a refresh before step n likewise, as step -1 - n. Then, for the
+    frame, the codes that left, the closing word and every cycle.
     """
 
     plan: Plan
     words: int = 0
     mismatches: int = 0
     steps: int = 0
+    refreshes: int = 0
     first: Divergence | None = None
     frame: int = 0
     seen: dict[int, list[int]] = field(default_factory=dict)  # by tile: the steps compared in this frame
@@ -111,16 +121,22 @@ class Checker:
         """Compare one step of one tile; True when something differs."""
         before = self.mismatches
         self.seen.setdefault(tile, []).append(step)
-        if not 0 <= step < len(expected.codes):
+        if not 0 <= step < len(expected.codes) and -1 - step not in expected.refreshed:
             self.differ("end of the frame", tile, step, f"{len(expected.codes)} steps", f"step {step}")
             return True
-        self._rows("residual event (c, y, x, dr)", tile, step, expected.pixels[step][tile], pixels)
-        self._words("sent", tile, step, expected, memories)
-        self._words("drive", tile, step, expected, memories)
-        self._rows("code event (k, i, j, dy)", tile, step, expected.codes[step][tile], codes)
-        self._words("membrane", tile, step, expected, memories)
-        self._words("residual", tile, step, expected, memories)
-        self.steps += tile == 0
+        if step < 0:
+            at, expected = 0, expected.refreshed[-1 - step]
+        else:
+            at = step
+        kind = "code of a refresh (k, i, j, y)" if step < 0 else "code event (k, i, j, dy)"
+        self._rows("residual event (c, y, x, dr)", tile, step, expected.pixels[at][tile], pixels)
+        self._words("sent", tile, step, expected.memories["sent"][at], memories)
+        self._words("drive", tile, step, expected.memories["drive"][at], memories)
+        self._rows(kind, tile, step, expected.codes[at][tile], codes)
+        self._words("membrane", tile, step, expected.memories["membrane"][at], memories)
+        self._words("residual", tile, step, expected.memories["residual"][at], memories)
+        self.steps += tile == 0 and step >= 0
+        self.refreshes += tile == 0 and step < 0
         return self.mismatches > before
 
     def begin(self, frame: int) -> None:
@@ -129,11 +145,14 @@ class Checker:
         self.seen = {}
 
     def complete(self, steps: int) -> None:
-        """Every tile must have shown every step of the frame, once and in order: silence is not agreement."""
+        """Every tile must have shown every step of the frame and every refresh, once and in order: silence is not
+        agreement."""
+        due = range(self.plan.refresh, steps, self.plan.refresh) if self.plan.refresh else range(0)
+        wanted = sorted([*range(steps), *(-1 - n for n in due)], key=lambda n: n if n >= 0 else -1.5 - n)
         for tile in range(self.plan.tiling.count):
-            if self.seen.get(tile, []) != list(range(steps)):
+            if self.seen.get(tile, []) != wanted:
                 shown = self.seen.get(tile, [])
-                missing = next((n for n in range(steps) if n >= len(shown) or shown[n] != n), steps)
+                missing = next((n for i, n in enumerate(wanted) if i >= len(shown) or shown[i] != n), steps)
                 self.differ(
                     "steps shown by the trace", tile, missing, f"{steps} in order", f"{len(shown)}: {shown[:4]}"
                 )
@@ -152,8 +171,8 @@ class Checker:
             show = [tuple(rows[common].tolist()) if len(rows) > common else "nothing" for rows in (want, have)]
             self.differ(f"{unit} {common}", tile, step, show[0], show[1], count=extra)
 
-    def _words(self, name: str, tile: int, step: int, expected: Expected, memories: dict[str, IntArray]) -> None:
-        want, have = expected.memories[name][step][tile], memories[name][tile]
+    def _words(self, name: str, tile: int, step: int, expected: IntArray, memories: dict[str, IntArray]) -> None:
+        want, have = expected[tile], memories[name][tile]
         self.words += want.size
         wrong = np.argwhere(want != have)
         if len(wrong):
@@ -192,6 +211,9 @@ class Checker:
             self.differ("closing word: events", 0, -1, run.events_late, closing[6])
         if len(closing) and self.plan.settle and int(closing[8]) != run.counts.steps:
             self.differ("closing word: steps", 0, -1, run.counts.steps, closing[8])
+        changes = run.counts.code_events % (1 << CHANGES_WIDTH)
+        if len(closing) and int(closing[9]) != changes:
+            self.differ("closing word: changes", 0, -1, changes, closing[9])
 
     def cycles(self, run: Run, phases: IntArray, beat_cycles: IntArray) -> None:
         """Every phase change of every tile, and the cycle of every beat."""

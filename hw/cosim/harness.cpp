@@ -37,6 +37,11 @@ template <std::size_t N> static inline bool any(const VlWide<N>& v) {
     return false;
 }
 
+template <class T> static inline void put(T& port, const u64* words) { port = (T)words[0]; }
+template <std::size_t N> static inline void put(VlWide<N>& port, const u64* words) {
+    for (std::size_t n = 0; n < N; n++) port[n] = (uint32_t)(words[n / 2] >> (n % 2 * 32));
+}
+
 // xorshift: the stalls of a port are a fixed function of its seed
 struct Stalls {
     u64 s;
@@ -58,7 +63,7 @@ struct Sim {
     i64 cycle = 0;         // since reset
     std::string error;
     std::vector<i64> u, d, r, s;                          // copies of the memories, all tiles
-    std::vector<i64> phases, beats, pixel_cycles;         // rows (tile, phase, cycle); (k,i,j,y,last,flags,events,cycle,steps)
+    std::vector<i64> phases, beats, pixel_cycles;         // rows (tile, phase, cycle); (k,i,j,y,last,flags,events,cycle,steps,changes)
     std::vector<unsigned char> ready;                     // ready of the code stream by cycle of the frame
     std::vector<std::vector<i64>> events, pixels;         // per tile: rows (k,i,j,dy), rows (c,y,x,dr), since the last step
     int phase[TILES];
@@ -152,7 +157,7 @@ struct Sim {
             phase[t] = 0; events[t].clear(); pixels[t].clear();
         }
     }
-    // what every tile wrote in this cycle; returns a tile that ended a step, through done
+    // what every tile wrote in this cycle; returns a tile that ended a step n, or a refresh before it (-1 - n), through done
     bool observe(StepDone done) {
         bool stop = false;
         for (int t = 0; t < TILES; t++) {
@@ -202,6 +207,10 @@ struct Sim {
             if (v.trace_pixel) {
                 pixels[t].insert(pixels[t].end(), {(i64)v.trace_pixel_c, (i64)v.trace_pixel_y, (i64)v.trace_pixel_x,
                                                    sbits(v.trace_pixel_dr, 0, DRW)});
+            }
+            if (REFRESHED(v)) {
+                if (done && done(t, -1 - (int)v.trace_step)) stop = true;
+                events[t].clear(); pixels[t].clear();
             }
             if (v.trace_step_done) {
                 if (done && done(t, (int)v.trace_step - 1)) stop = true;
@@ -275,7 +284,7 @@ i64 sim_weights(Sim* sim, const i64* values, i64 count, u64 seed, int stall, i64
 }
 // One frame. Returns 0: the closing word came; 1: stopped by the callback or a hazard; 2: limit reached; 3: stopped at
 // `abandon` cycles on purpose.
-int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 seed, int stall_in, int stall_out,
+int sim_frame(Sim* sim, const u64* command, const i64* pixels, i64 count, u64 seed, int stall_in, int stall_out,
               i64 limit, i64 abandon, StepDone done) {
     GUARD(
         Stalls in{(seed * 0x9E3779B97F4A7C15ULL) | 1, (unsigned)stall_in}, out{(seed * 0xD1342543DE82EF95ULL) | 1, (unsigned)stall_out};
@@ -287,8 +296,10 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
         u64 offered[4] = {0, 0, 0, 0};
         i64 n = 0;
         i64 began = sim->cycle;
+        // a cold frame of as many steps as there are, were it heard
+        u64 junk[2] = {(COMMAND < 64 ? (1ULL << (COMMAND & 63)) - 1 : ~0ULL) & ~1ULL, COMMAND > 64 ? (1ULL << (COMMAND & 63)) - 1 : 0};
         sim->top.COMMAND_VALID = 1;
-        sim->top.COMMAND_PAYLOAD = (u64)(warm & 1) | (u64)steps << 1;
+        put(sim->top.COMMAND_PAYLOAD, command);
         for (;;) {
             if (accepted) {
                 sim->top.COMMAND_VALID = 0;
@@ -300,7 +311,7 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
             bool inside = accepted;
             if (inside) {
                 // whoever talks out of turn must not be heard: junk on every input that is not due
-                sim->top.COMMAND_VALID = 1; sim->top.COMMAND_PAYLOAD = 0x1fffe;
+                sim->top.COMMAND_VALID = 1; put(sim->top.COMMAND_PAYLOAD, junk);
                 sim->top.WEIGHTS_VALID = 1; sim->top.WEIGHTS_PAYLOAD = (1ULL << BW) | (sim->cycle & ((1ULL << BW) - 1));
                 if (n == count) { sim->top.PIXELS_VALID = 1; sim->top.PIXELS_PAYLOAD = sim->cycle & ((1ULL << DXW) - 1); }
             }
@@ -327,20 +338,23 @@ int sim_frame(Sim* sim, int warm, int steps, const i64* pixels, i64 count, u64 s
             bool closing = false;
             if (sim->top.CODES_VALID && sim->top.CODES_READY) {
                 const auto& b = sim->top.CODES_PAYLOAD;
-                int at = 1;
-                i64 row[9];
-                closing = bits(b, 0, 1);
-                row[0] = bits(b, at, KB); at += KB;
-                row[1] = bits(b, at, IB); at += IB;
-                row[2] = bits(b, at, JB); at += JB;
-                row[3] = sbits(b, at, YW); at += YW;
+                i64 row[10] = {0};
+                closing = bits(b, CODE_LAST_AT, CODE_LAST_BITS);
                 row[4] = closing;
-                row[5] = bits(b, at, 3); at += 3;  // overflow, saturated, refused
-                row[6] = bits(b, at, EVW); at += EVW;
-                row[5] |= SETTLE ? bits(b, at, 1) << 3 : 0;  // settled
-                row[8] = SETTLE ? bits(b, at + 1, STEPSW) : 0;
                 row[7] = sim->cycle - sim->origin;
-                sim->beats.insert(sim->beats.end(), row, row + 9);
+                if (closing) {
+                    row[5] = bits(b, CODE_OVERFLOW_AT, 1) | bits(b, CODE_SATURATED_AT, 1) << 1 | bits(b, CODE_REFUSED_AT, 1) << 2;
+                    row[6] = bits(b, CODE_EVENTS_AT, CODE_EVENTS_BITS);
+                    if (CODE_SETTLED_BITS) row[5] |= bits(b, CODE_SETTLED_AT, 1) << 3;
+                    if (CODE_STEPS_BITS) row[8] = bits(b, CODE_STEPS_AT, CODE_STEPS_BITS);
+                    row[9] = bits(b, CODE_CHANGES_AT, CODE_CHANGES_BITS);
+                } else {
+                    row[0] = bits(b, CODE_K_AT, CODE_K_BITS);
+                    row[1] = bits(b, CODE_I_AT, CODE_I_BITS);
+                    row[2] = bits(b, CODE_J_AT, CODE_J_BITS);
+                    row[3] = sbits(b, CODE_Y_AT, CODE_Y_BITS);
+                }
+                sim->beats.insert(sim->beats.end(), row, row + 10);
             }
             bool stop = sim->observe(done);
             sim->edge();

@@ -9,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from ...sim.plan import Plan
 from ...sim.tiling import IntArray, bits
 from ..drain import CodeLayout
+from ..feed import CommandLayout
 from ..tile import tile_signature, trace_members
 from ..verilated import Model, Options, build_models, cpp_name
 
 TOP, TILE = "striate", "striate_tile"
 FINISHED, STOPPED, RAN_OUT, ABANDONED = range(4)
 """How a frame ended: closing word seen; stopped by the caller or a hazard; too many clocks; abandoned on purpose."""
+_OPTIONAL = ("settled", "steps")  # of the closing word
 _PORTS = {
     "COMMAND_VALID": "command__valid",
     "COMMAND_READY": "command__ready",
@@ -70,14 +73,9 @@ def source(plan: Plan) -> str:
         "DYW": plan.code_change_width,
         "DRW": plan.residual_change_width,
         "DXW": plan.input_change_width,
-        "KB": bits(g.kernels),
-        "IB": bits(g.sheet[0]),
-        "JB": bits(g.sheet[1]),
-        "YW": plan.code_value_width,
-        "EVW": plan.window_count_width,
-        "SETTLE": int(plan.settle > 0),
-        "STEPSW": plan.steps_width,
+        "COMMAND": CommandLayout(plan).size,
         "BEAT": CodeLayout(plan).size,
+        **_fields("CODE", CodeLayout(plan)),
     }
     lines = [
         '#include "verilated.h"',
@@ -90,6 +88,7 @@ def source(plan: Plan) -> str:
     ]
     lines += [f"static const int {name} = {value};" for name, value in constants.items()]
     lines += [f"#define {name} {cpp_name(port)}" for name, port in _PORTS.items()]
+    lines.append(f"#define REFRESHED(tile) {'(tile).trace_refreshed' if plan.refresh else 'false'}")
     ports = tile_ports(plan)
     for name, kinds, arrow in (
         ("from_tiles", "output", "shell.{0} = tile[{1}]->{2};"),
@@ -104,6 +103,22 @@ def source(plan: Plan) -> str:
         ]
         lines.append("}")
     return "\n".join(lines) + "\n" + (Path(__file__).parent / "harness.cpp").read_text()
+
+
+def _fields(prefix: str, layout: data.Layout) -> dict[str, int]:
+    """The first bit and the width of each field; of fields that only some machines have, and this one has not, 0."""
+    places = dict.fromkeys(_OPTIONAL, (0, 0)) | {str(name): (field.offset, field.width) for name, field in layout}
+    return {
+        f"{prefix}_{name.upper()}_{part}": number
+        for name, place in places.items()
+        for part, number in zip(("AT", "BITS"), place, strict=True)
+    }
+
+
+def command_words(plan: Plan, **fields: int) -> tuple[int, int]:
+    """A beat of the command stream as two words of 64 bits, the low one first."""
+    beat = CommandLayout(plan).const(fields).as_bits()
+    return beat & (1 << 64) - 1, beat >> 64
 
 
 def tile_ports(plan: Plan) -> dict[str, tuple[str, int]]:
@@ -152,7 +167,8 @@ class Observed:
 
     status: int  # FINISHED, STOPPED, RAN_OUT or ABANDONED
     codes: IntArray  # (n, 4) rows (k, i, j, y)
-    closing: IntArray  # (8,) the closing word as a beat, empty if none came
+    # (10,) the closing word: k, i, j, y, last, flags, events, cycle, steps, changes; empty if none came
+    closing: IntArray
     beat_cycles: IntArray
     phases: IntArray  # (n, 3) rows (tile, phase, cycle)
     pixel_cycles: IntArray
@@ -189,8 +205,7 @@ class CompiledMesh:
         lib.sim_weights.argtypes = [pointer, pointer, i64, ctypes.c_uint64, ctypes.c_int, i64]
         lib.sim_frame.argtypes = [
             pointer,
-            ctypes.c_int,
-            ctypes.c_int,
+            pointer,
             pointer,
             i64,
             ctypes.c_uint64,
@@ -280,6 +295,9 @@ class CompiledMesh:
         steps: int,
         *,
         warm: bool = False,
+        threshold: int | None = None,
+        cutoff: int | None = None,
+        shift: int = 0,
         handshakes: Handshakes | None = None,
         limit: int = 1 << 40,
         abandon: int = -1,
@@ -289,8 +307,10 @@ class CompiledMesh:
 
         Args:
             change: dx in stream order (raster, channels innermost), one value a beat.
+            threshold, cutoff, shift: fields of the command (``hw/feed.py``); None: the design's.
             limit: give up after so many clocks. abandon: stop on purpose after so many clocks (-1: never).
-            step_done: called with (tile, step) when a tile ends a step; True stops the run.
+            step_done: called with (tile, step) when a tile ends a step, with (tile, -1 - step) when it ends a refresh
+            before one; True stops the run.
         """
         h, data = handshakes or Handshakes(), np.ascontiguousarray(change, np.int64)
         failure: list[BaseException] = []
@@ -302,11 +322,22 @@ class CompiledMesh:
                 failure.append(error)
                 return 1
 
+        plan = self.plan
+        command = np.array(
+            command_words(
+                plan,
+                warm=int(warm),
+                steps=steps,
+                threshold=plan.threshold_q if threshold is None else threshold,
+                cutoff=plan.cutoff_q if cutoff is None else cutoff,
+                shift=shift,
+            ),
+            np.uint64,
+        )
         callback = self._callback(done)
         status = self._lib.sim_frame(
             self._sim,
-            int(warm),
-            steps,
+            command.ctypes.data,
             data.ctypes.data,
             len(data),
             h.seed,
@@ -318,7 +349,7 @@ class CompiledMesh:
         )
         if failure:
             raise failure[0]
-        beats = self._list(1, 9)
+        beats = self._list(1, 10)
         closed = len(beats) > 0 and bool(beats[-1, 4])
         return Observed(
             status,

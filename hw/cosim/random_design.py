@@ -1,6 +1,6 @@
 """Random designs for verification: small, legal, of every kind, and busy enough to prove something."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from ...golden.errors import InputError
 from ...sim.design import Design
 from ...sim.fixed import ROUNDINGS, quantise
 from ...sim.machine import Machine
-from ...sim.plan import Plan
+from ...sim.plan import Plan, Values
 from ...sim.tiling import IntArray
 
 MOST_CYCLES = 120_000
@@ -46,6 +46,22 @@ class RandomDesign:
         return np.random.default_rng([self.seed, self.number, 1])
 
 
+    def values(self, number: int) -> Values:
+        """Threshold, cutoff and step shift of a frame, each as often as not the design's own (None)."""
+        rng, plan = np.random.default_rng([self.seed, self.number, 3, number]), self.plan
+        near, high = plan.threshold_q, plan.membrane.high
+        (low, top), most = plan.shift_range, (1 << plan.cutoff_width) - 1
+
+        def perhaps(*ones: int) -> int | None:
+            return int(rng.choice(ones)) if rng.random() < 0.6 else None
+
+        return {
+            "threshold": perhaps(max(1, near // 2), min(high, near + near // 3 + 1), int(rng.integers(1, high + 1))),
+            "cutoff": perhaps(0, 1, min(plan.cutoff_q + 1, most), int(rng.integers(0, most + 1))),
+            "shift": perhaps(*range(low, top + 1)),
+        }
+
+
 def draw(seed: int, number: int) -> RandomDesign:
     """Design ``number`` of ``seed``: the same for the same pair, whatever else is drawn."""
     rng = np.random.default_rng([seed, number])
@@ -54,6 +70,20 @@ def draw(seed: int, number: int) -> RandomDesign:
         if drawn is not None:
             return drawn
     raise RuntimeError(f"no legal design in 10000 draws for seed {seed}, design {number}")
+
+
+def refreshing(drawn: RandomDesign) -> RandomDesign:
+    """The same design, in about half of all cases with a refresh every few steps, if that is not too long a frame."""
+    rng = np.random.default_rng([drawn.seed, drawn.number, 3])
+    refresh = int(rng.choice([1, 2, 3, max(1, drawn.steps // 3)])) if rng.random() < 0.5 else 0
+    plan = replace(drawn.plan, refresh=refresh)
+    run = Machine(plan, drawn.weights).frame(drawn.images[0], drawn.steps)
+    assert run.cycles is not None
+    if run.cycles.frame > MOST_CYCLES:
+        return replace(drawn, properties=drawn.properties | {"refresh": 0})
+    properties = drawn.properties | {"refresh": refresh, "overflow": run.overflow}
+    design = drawn.design.replace(refresh=refresh)
+    return replace(drawn, design=design, plan=plan, frame_cycles=run.cycles.frame, properties=properties)
 
 
 def _attempt(rng: np.random.Generator, seed: int, number: int, redrawn: int) -> RandomDesign | None:

@@ -12,14 +12,15 @@ from ..tiling import DIRECTIONS, IntArray
 from ..timing import DETECT_FIFO, DETECT_FILL, HAZARD, SCATTER_FILL, TOKEN_DELAY, UPDATE_FILL, Phase
 
 LOAD = -1
-"""The step of a span before the first gather: clear, input and the flush after it."""
+"""The step of a span before the first gather: clear, input and the flush after it. What precedes step n, a refresh, has
+the step ``LOAD - n``."""
 
 
 def spans(run: Run) -> IntArray:
     """(n, 5) rows (tile, step, phase, first cycle, first cycle after it), by tile and cycle, without gaps in a tile.
 
-    What comes before the first gather has the step `LOAD`; the drain and what follows have the number of steps. A
-    tile's last span ends with the frame. Empty for a schedule without a clock.
+    What comes before the first gather has the step `LOAD`, a refresh before step n ``LOAD - n``; the drain and what
+    follows have the number of steps. A tile's last span ends with the frame. Empty for a schedule without a clock.
     """
     if run.cycles is None:
         return np.zeros((0, 5), np.int64)
@@ -31,6 +32,9 @@ def spans(run: Run) -> IntArray:
     before = gathers - (phase == Phase.GATHER)  # gathers of the tiles before and of this one's earlier rows
     step = gathers - np.repeat(before[new], np.diff(np.append(np.flatnonzero(new), len(new)))) - 1
     step = np.where((phase == Phase.DRAIN) | ((phase == Phase.IDLE) & (step >= 0)), step + 1, step)
+    row = np.arange(len(phase))
+    latest = [np.maximum.accumulate(np.where(phase == which, row, -1)) for which in (Phase.REFRESH, Phase.GATHER)]
+    step = np.where(latest[0] > latest[1], LOAD - 1 - step, step)  # a gather follows every refresh
     return np.stack([tile, step, phase, first, np.maximum(first, after)], axis=1)
 
 

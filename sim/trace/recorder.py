@@ -14,7 +14,7 @@ from ..plan import Plan
 from ..run import Run, StepView
 from ..tiling import IntArray
 from ..timing import Phase
-from .clocks import code_clocks, pixel_clocks, rounds_of, services, spans, step_cycles, token_waits
+from .clocks import LOAD, code_clocks, pixel_clocks, rounds_of, services, spans, step_cycles, token_waits
 
 SOURCES = 9  # looked at in a round, a clock each: the own store and eight links
 
@@ -49,7 +49,8 @@ UNITS = {
     "cycles_token_wait": "(S, T) those clocks of SCATTER that waited for a neighbour's token",
     "link_traffic": "(T, 8) code events sent over the frame, by tile and link",
     "phase_cycles": "(T, phases) clocks of the frame in each phase, in the order of sim.timing.Phase",
-    "spans": "(n, 5) rows (tile, step, phase, first clock, first clock after); step -1 is the load",
+    "spans": "(n, 5) rows (tile, step, phase, first clock, first clock after); step -1 is the load, "
+    "-1 - n a refresh before step n",
     "kept_steps": "(2,) first step, and first one after, of those whose code events were kept",
     "token_waits": "(n, 5) rows (tile, step, neighbour, first clock, first clock after) of the steps kept",
     "beat_cycles": "(codes + 1,) clock in which each beat of the code stream left",
@@ -76,6 +77,8 @@ class Recorder:
         self.plan, self.asked = plan, steps
         self.codes: dict[int, list[IntArray]] = {}
         self.pixels: dict[int, list[IntArray]] = {}
+        self.resent: dict[int, list[IntArray]] = {}  # codes that the refresh before a step sent, as events from 0
+        self._sent_before = np.zeros((plan.tiling.count, 8), np.int64)  # by a refresh, to be counted with its step
         self._room = {"codes": MOST_EVENTS, "pixels": MOST_EVENTS if pixels else -1}
         self._rows: list[tuple[IntArray, IntArray, IntArray, int, IntArray]] = []
         t, g = plan.tiling, plan.tiling.geometry
@@ -90,12 +93,19 @@ class Recorder:
         low, high = self._own
         changed = sum(int(((p[:, 1:3] >= low) & (p[:, 1:3] < high)).all(axis=1).sum()) for p in view.pixels)
         clocks, sent = services(view.codes, self.plan)
+        sent, self._sent_before = sent + self._sent_before, np.zeros_like(sent)
         work = SOURCES * rounds_of(counts, self.plan)[1] + clocks.sum(axis=(1, 2))
         self._rows.append((counts, pixels, sent, changed, work))
         if self._wanted("codes", view.step, int(counts.sum())):
             self.codes[view.step] = [c.copy() for c in view.codes]
         if self._wanted("pixels", view.step, int(pixels.sum())):
             self.pixels[view.step] = [p.copy() for p in view.pixels]
+
+    def refreshed(self, view: StepView) -> None:
+        """Note a refresh; to be called after every one, before the step that it precedes."""
+        self._sent_before = services(view.codes, self.plan)[1]
+        if self._wanted("codes", view.step, sum(map(len, view.codes))):
+            self.resent[view.step] = [c.copy() for c in view.codes]
 
     def _wanted(self, what: str, step: int, more: int) -> bool:
         """Whether a step's events are kept; once there was no room for a step there is none for later ones."""
@@ -175,6 +185,11 @@ class Trace:
     def code_clocks(self, step: int, tile: int) -> IntArray:
         """(n,) clock of each code event that the recorder kept of a step and tile."""
         return code_clocks(self.recorder.codes[step][tile], self.of_step(step, tile, Phase.UPDATE), self.run.plan)
+
+    def resent_clocks(self, step: int, tile: int) -> IntArray:
+        """(n,) clock in which each code that the refresh before a step sent left a tile, where the recorder kept it."""
+        updates = self.of_step(LOAD - step, tile, Phase.UPDATE)
+        return code_clocks(self.recorder.resent[step][tile], updates, self.run.plan)
 
     def pixel_clocks(self, step: int, tile: int) -> tuple[IntArray, IntArray]:
         """(entered, taken) clocks of each residual event that the recorder kept of a step and tile."""

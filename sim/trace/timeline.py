@@ -17,6 +17,7 @@ import numpy as np
 
 from ...golden.archive import replacing
 from ..timing import Phase
+from .clocks import LOAD
 from .recorder import Trace
 
 LINKS = ("NW", "N", "NE", "W", "E", "SW", "S", "SE")
@@ -111,20 +112,22 @@ def _link_thread(trace: Trace, tile: int, link: int) -> int:
 
 def _kept(trace: Trace, tile: int, link: int) -> bool:
     """Whether a link carries anything in the steps shown."""
-    return any((codes[tile][:, 4] >> link & 1).any() for codes in trace.recorder.codes.values())
+    found = (*trace.recorder.codes.values(), *trace.recorder.resent.values())
+    return any((codes[tile][:, 4] >> link & 1).any() for codes in found)
 
 
 def _phases(trace: Trace, clock_mhz: float) -> Iterator[Event]:
     first, after = trace.recorder.steps
     counts = trace.recorder.counts()
     for tile, step, phase, begin, end in trace.spans.tolist():
-        shown = first <= step < after or (step < 0 and first == 0) or (step >= trace.steps == after)
+        again = LOAD - step if step < LOAD else 0  # the step that a refresh precedes
+        shown = first <= (again or step) < after or (step == LOAD and first == 0) or (step >= trace.steps == after)
         if not shown or begin == end or not trace.recorder.codes:
             continue
-        args: Event = {"step": step} if 0 <= step < trace.steps else {}
+        args: Event = {"step": step} if 0 <= step < trace.steps else {"step": again, "refresh": 1} if again else {}
         if phase == Phase.GATHER:
             args["residual_events"] = int(counts["tile_residual_events"][step, tile])
-        if phase == Phase.UPDATE:
+        if phase == Phase.UPDATE and not again:
             args["code_events_of_step"] = int(counts["tile_code_events"][step, tile])
         event = _slice(Phase(phase).name.lower(), _MESH, tile + 1, begin, end, clock_mhz, args)
         if phase in _COLOURS:
@@ -141,18 +144,22 @@ def _waits(trace: Trace, clock_mhz: float) -> Iterator[Event]:
 def _traffic(trace: Trace, clock_mhz: float) -> Iterator[Event]:
     t = trace.run.plan.tiling
     first, after = trace.recorder.steps
-    for step in range(first, after):
+    kept = [(step, again) for step in range(first, after) for again in (True, False)]
+    for step, again in kept:
+        shown = (trace.recorder.resent if again else trace.recorder.codes).get(step)
         for tile in range(t.count):
-            codes = trace.recorder.codes[step][tile]
-            if not len(codes):
+            if shown is None or not len(shown[tile]):
                 continue
-            clocks = trace.code_clocks(step, tile) + 1  # an event is on the link in the clock after it left update
+            codes = shown[tile]
+            left = trace.resent_clocks(step, tile) if again else trace.code_clocks(step, tile)
+            clocks = left + 1  # an event is on the link in the clock after it left update
             for link in range(8):
                 at = clocks[codes[:, 4] >> link & 1 == 1]
                 if t.neighbours[tile, link] < 0 or not len(at):
                     continue
                 name = f"{len(at)} event{'s' if len(at) > 1 else ''}"
-                args, thread = {"step": step, "events": len(at)}, _link_thread(trace, tile, link)
+                args: Event = {"step": step, "events": len(at)} | ({"refresh": 1} if again else {})
+                thread = _link_thread(trace, tile, link)
                 yield _slice(name, _LINKS, thread, int(at[0]), int(at[-1]) + 1, clock_mhz, args)
 
 

@@ -18,6 +18,7 @@ from ...golden.archive import replacing
 from ..plan import Plan
 from ..tiling import IntArray, bits
 from ..timing import Phase
+from .clocks import LOAD
 from .recorder import Trace
 
 RESET_CLOCKS = 4
@@ -121,7 +122,8 @@ def _of_tile(trace: Trace, tile: int) -> Changes:
     if not len(trace.recorder.codes):
         return [(np.zeros(0, np.int64), 0, np.zeros(0, np.int64))]
     last = after == trace.steps
-    rows = rows[((rows[:, 1] >= first) | (first == 0)) & ((rows[:, 1] < after) | last)]
+    step = np.where(rows[:, 1] < LOAD, LOAD - rows[:, 1], rows[:, 1])  # a refresh is shown with the step after it
+    rows = rows[((step >= first) | (first == 0)) & ((step < after) | last)]
 
     def put(name: str, clocks: IntArray, values: IntArray) -> None:
         found.append((clocks, names[name], values))
@@ -141,14 +143,18 @@ def _of_tile(trace: Trace, tile: int) -> Changes:
     ends = rows[(rows[:, 2] == Phase.FLUSH) & (rows[:, 1] >= 0) & (np.append(rows[1:, 1], after) != rows[:, 1])]
     put("step", ends[:, 3], ends[:, 1] + 1)
     pulses("step_done", ends[:, 4] - 1)
-    for step in range(first, after):
-        codes = trace.recorder.codes[step][tile]
-        at = trace.code_clocks(step, tile)
+
+    def events(codes: IntArray, at: IntArray) -> None:
         pulses("event", at)
         present = sum(1 << b for b in range(8) if trace.run.plan.tiling.neighbours[tile, b] >= 0)
         pulses("sent", at + 1, codes[:, 4] & present)
         for n, name in enumerate(("event_k", "event_i", "event_j", "event_dy")):
             put(name, at, codes[:, n])
+
+    for step in range(first, after):
+        if step in trace.recorder.resent:
+            events(trace.recorder.resent[step][tile], trace.resent_clocks(step, tile))
+        events(trace.recorder.codes[step][tile], trace.code_clocks(step, tile))
         if step not in trace.recorder.pixels:
             for name in _PIXEL:
                 put(name, trace.of_step(step, tile, Phase.GATHER), np.full(1, UNKNOWN))

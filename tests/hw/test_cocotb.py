@@ -14,7 +14,7 @@ from striate.hw.emit import TILE_FILE, emit
 from striate.hw.verilated import CocotbResults
 from striate.sim.design import Design
 
-TESTS = 5  # of hw/cosim/bench.py
+TESTS = 6  # of hw/cosim/bench.py
 
 SMALL: dict[str, dict[str, Any]] = {
     "one tile, stride 1": dict(

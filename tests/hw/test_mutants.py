@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from support.mutants import MUTANTS, Edit, Mutant, judge, sound
+from support.mutants import MUTANTS as OTHERS
+from support.mutants import Edit, Mutant, judge, sound
+from support.value_mutants import VALUE_MUTANTS
 
 from striate.hw.emit import TILE_FILE
+
+MUTANTS = (*OTHERS, *VALUE_MUTANTS)
 
 
 def test_without_a_fault_nothing_differs(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +73,31 @@ def test_round_shift_of_wide_words(width: int, shift: int, seed: int) -> None:
     for row, rounding in zip(found, ROUNDINGS, strict=True):
         wanted = [fixed.round_shift(v, shift, rounding) for v in values]  # type: ignore[call-overload]
         assert row.tolist() == wanted, rounding
+
+
+@settings(max_examples=25)
+@given(a=st.integers(2, 20), b=st.integers(2, 20), shift=st.integers(-2, 22), seed=st.integers(0, 1 << 30))
+def test_a_rounded_summand_is_two_parts_in_one_sum(a: int, b: int, shift: int, seed: int) -> None:
+    """What the update does with the step: the floor and the last carry, added to u at once."""
+    other = int(np.random.default_rng(seed).integers(-(1 << (a - 1)), 1 << (a - 1)))
+
+    def total(value: Value, rounding: str) -> Value:
+        return shapes.add_carry(Const(other, signed(a)), *shapes.round_parts(value, shift, rounding))
+
+    values = interesting(b, [3 << max(0, shift - 1), 1 << max(0, shift - 1)], seed)
+    found, _ = evaluate(signed(b), [lambda v, r=r: total(v, r) for r in ROUNDINGS], values)
+    for row, rounding in zip(found, ROUNDINGS, strict=True):
+        wanted = [other + fixed.round_shift(v, shift, rounding) for v in values]  # type: ignore[call-overload]
+        assert row.tolist() == wanted, rounding
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 6])
+def test_smaller_than_every_limit(size: int) -> None:
+    values = list(range(-16, 16))
+    limits = range(1 << size)
+    makes: list[Make] = [lambda v, n=n: shapes.smaller(v, Const(n, size), Const(max(n, 1) - 1, size)) for n in limits]
+    found, _ = evaluate(signed(5), makes, values)
+    assert found.tolist() == [[int(abs(v) < n) for v in values] for n in limits]
 
 
 def test_unknown_rounding_is_refused() -> None:
@@ -191,16 +216,21 @@ def test_transfer(drawn: tuple[Format, Format, int], seed: int) -> None:
 # ---- the detect port, as it is put together in hw/detect.py ----------------------------------------------------------
 @settings(max_examples=25)
 @given(
-    width=st.integers(8, 30), down=st.integers(0, 12), word=st.integers(3, 12), cutoff=st.integers(0, 6),
+    width=st.integers(8, 30), down=st.integers(0, 12), word=st.integers(3, 12), cutoff=st.integers(0, 9),
     rounding=st.sampled_from(ROUNDINGS), overflow=st.sampled_from(OVERFLOWS), seed=st.integers(0, 1 << 30),
 )  # fmt: skip
 def test_sent_residual(width: int, down: int, word: int, cutoff: int, rounding: str, overflow: str, seed: int) -> None:
     fmt = Format(True, word, 0, rounding, overflow)  # type: ignore[arg-type]
 
     def port(r: Value) -> Value:
-        clipped = shapes.fit(shapes.round_shift(r, down, rounding), fmt)
-        return Mux((clipped < cutoff) & (clipped > -cutoff), 0, clipped).as_signed()
+        rounded = shapes.round_shift(r, down, rounding)
+        clipped = shapes.fit(rounded, fmt)
+        early = overflow == "saturate" and bits_of_cutoff < word
+        limits = Const(cutoff, bits_of_cutoff), Const(max(cutoff, 1) - 1, bits_of_cutoff)
+        return Mux(shapes.smaller(rounded if early else clipped, *limits), 0, clipped).as_signed()
 
+    bits_of_cutoff = min(word, 4)
+    cutoff = min(cutoff, (1 << bits_of_cutoff) - 1)
     values = interesting(width, [cutoff << down, fmt.high << down, 1 << max(0, down - 1)], seed)
     numbers = dict.fromkeys(kernel.Arithmetic._fields, 0) | {
         "cutoff": cutoff,

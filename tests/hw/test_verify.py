@@ -12,10 +12,11 @@ from striate.golden.dictionary import Dictionary
 from striate.golden.errors import InputError
 from striate.golden.images import load_image
 from striate.hw.cosim.checker import Checker, Expected, codes_in_order
+from striate.hw.cosim.harness import CompiledMesh, build
 from striate.hw.cosim.random_design import draw
-from striate.hw.emit import MESH_FILE, TILE_FILE, WEIGHTS_FILE, emit
+from striate.hw.emit import MESH_FILE, TILE_FILE, WEIGHTS_FILE, emit, quantised, verilog
 from striate.hw.toolchain import ToolError
-from striate.hw.verify import Verdict, random_frames, verify
+from striate.hw.verify import Frame, Verdict, random_frames, verify, verify_frames
 from striate.sim.design import Design
 from striate.sim.fixed import quantise
 from striate.sim.machine import Machine
@@ -73,6 +74,7 @@ def test_draws_are_reproducible_and_busy() -> None:
         assert any(f.warm for f in frames) and any(f.weights is not None for f in frames)
         assert any(f.reset_after >= 0 for f in frames)
         assert any(f.handshakes.stall_in and f.handshakes.stall_out for f in frames)
+        assert all(any(getattr(f, name) is not None for f in frames) for name in ("threshold", "cutoff", "shift"))
     assert draw(5, 0).design != draw(6, 0).design
 
 
@@ -102,6 +104,52 @@ def test_whole_picture_on_eight_tiles() -> None:
 @pytest.mark.slow
 def test_whole_picture_on_eight_tiles_all_steps() -> None:
     check_whole(200)
+
+
+# ---- the values of a frame -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "keys",
+    [
+        dict(transfer="soft", residual="s9.8:half_even:wrap", step_shift=[[0, 2], [3, 4]]),
+        dict(transfer="hard", two_sided=True, code="s9.7", residual_cutoff=0.9),
+        dict(transfer="soft", two_sided=True, code="s9.7", membrane="s24.16", residual="s24.16", residual_cutoff=10.0),
+    ],
+    ids=lambda keys: " ".join(map(str, keys.values())),
+)
+def test_values_of_a_frame(keys: dict[str, Any], tmp_path: Path) -> None:
+    """Both ends of each range, cold and warm, on words of every kind; the last command is wider than 64 bits."""
+    design = TINY.replace(image=(16, 8), tiles=(2, 1), update_positions=1, steps=6, **keys)
+    plan, weights = quantised(design, Dictionary.random(design.geometry, 1))
+    for name, text in verilog(plan).items():
+        (tmp_path / name).write_text(text)
+    rng = np.random.default_rng(3)
+    first, second = (plan.quantise_image(rng.standard_normal(design.geometry.image_shape) * 0.4) for _ in range(2))
+    (low, high), most, near = plan.shift_range, (1 << plan.cutoff_width) - 1, plan.threshold_q
+    frames = [
+        Frame(first, 6, threshold=near // 2, cutoff=0, shift=low),
+        Frame(second, 6, warm=True, threshold=near // 2, cutoff=most, shift=high),
+        Frame(second, 4, warm=True),  # refused
+        Frame(first, 4, warm=True, threshold=near // 2),
+        Frame(first, 4, threshold=plan.membrane.high, cutoff=1),
+        Frame(first, 4, threshold=0),  # refused
+        Frame(second, 4, threshold=1),
+    ]
+    verdict = verify_frames(plan, weights, frames, tmp_path / TILE_FILE, tmp_path / MESH_FILE, optimize=0)
+    equal(verdict)
+
+
+def test_a_shift_that_is_none_is_refused(tmp_path: Path) -> None:
+    """The lowest of all shifts has one neighbour: a code of the command is left over."""
+    plan, weights = quantised(TINY.replace(step_shift=0), TINY_DICTIONARY)
+    assert plan.shift_range == (0, 1) and plan.shift_codes == 3
+    for name, text in verilog(plan).items():
+        (tmp_path / name).write_text(text)
+    with CompiledMesh(plan, build(plan, tmp_path / TILE_FILE, tmp_path / MESH_FILE, optimize=0)) as rtl:
+        rtl.load_weights(plan.layout.beats(weights))
+        picture = np.zeros(plan.tiling.geometry.image_shape, np.int64).reshape(-1)
+        for shift, flags in ((3, 4), (2, 0)):
+            seen = rtl.frame(picture if not flags else picture[:0], 1, shift=shift, limit=5000)
+            assert not seen.status and not seen.error and int(seen.closing[5]) == flags
 
 
 # ---- folders, waves, wrong use ---------------------------------------------------------------------------------------
@@ -238,7 +286,8 @@ class Recorded:
 
     def closing(self) -> IntArray:
         flags = int(self.run.overflow) | int(self.run.saturated_late) << 1
-        return np.array([0, 0, 0, 0, 1, flags, self.run.events_late, 0, self.run.counts.steps])
+        c = self.run.counts
+        return np.array([0, 0, 0, 0, 1, flags, self.run.events_late, 0, c.steps, c.code_events])
 
     def frame(self, codes: IntArray | None = None, closing: IntArray | None = None) -> None:
         self.check.codes(
@@ -367,6 +416,12 @@ def test_checker_names_a_wrong_closing_word(recorded: Recorded) -> None:
     closing[6] -= 1
     recorded.frame(closing=closing)
     assert recorded.found("closing word: events") == (recorded.run.events_late, recorded.run.events_late - 1)
+    recorded.check = Checker(recorded.plan, frame=7)
+    closing = recorded.closing()
+    closing[9] += 1
+    recorded.frame(closing=closing)
+    events = recorded.run.counts.code_events
+    assert events > 0 and recorded.found("closing word: changes") == (events, events + 1)
 
 
 def test_checker_names_a_wrong_cycle(recorded: Recorded) -> None:

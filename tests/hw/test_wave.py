@@ -37,8 +37,9 @@ def traced(design: Design, dictionary: Dictionary, picture: np.ndarray, steps: t
     plan = Plan.of(design, weights)
     recorder = Recorder(plan, steps)
     run = Machine(plan, weights).frame(
-        plan.quantise_image(picture), design.dynamics.steps, observe=recorder.observe, reference=picture
-    )
+        plan.quantise_image(picture), design.dynamics.steps, observe=recorder.observe, refreshed=recorder.refreshed,
+        reference=picture,
+    )  # fmt: skip
     return Trace.of(run, recorder)
 
 
@@ -73,6 +74,11 @@ def test_every_event_in_the_clock_of_the_rtl(tmp_path: Path) -> None:
     trace = compare(TINY, DICTIONARY, PICTURE, tmp_path)
     run = trace.run
     assert run.counts.link_events > 20 and run.counts.rounds > STEPS * run.plan.tiling.count  # several rounds a step
+
+
+def test_a_refresh_in_the_clock_of_the_rtl(tmp_path: Path) -> None:
+    run = compare(TINY.replace(refresh=2), DICTIONARY, PICTURE, tmp_path).run
+    assert run.counts.refreshes == 2 and run.counts.refresh_events > 10
 
 
 @pytest.mark.slow

@@ -61,6 +61,7 @@ link_depth = 16
 schedule = "delta"
 residual_accumulator = 18
 drive_accumulator = 0
+refresh = 0
 
 [crossbar]
 rows = 128

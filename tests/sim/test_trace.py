@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,18 @@ from striate.sim.trace.vcd import write_vcd
 
 
 def traced(seed: int, steps: tuple[int, int] | None = None) -> tuple[Trace, list[np.ndarray]]:
-    """A random design's cold frame with r~ after every step, which nothing here had a hand in."""
+    """A random design's cold frame with r~ after every step, which nothing here had a hand in; half of them refresh."""
     design = draw(seed, 0)
-    recorder = Recorder(design.plan, steps)
+    plan = replace(design.plan, refresh=(0, 3, 0, 5)[seed % 4])
+    recorder = Recorder(plan, steps)
     sent: list[np.ndarray] = []
 
     def observe(view: StepView) -> None:
         recorder.observe(view)
         sent.append(view.sent.copy())
 
-    run = Machine(design.plan, design.weights).frame(design.images[0], design.steps, observe=observe)
+    machine = Machine(plan, design.weights)
+    run = machine.frame(design.images[0], design.steps, observe=observe, refreshed=recorder.refreshed)
     return Trace.of(run, recorder), sent
 
 
@@ -49,6 +52,8 @@ def test_counts_by_tile_sum_to_those_of_the_run(seed: int) -> None:
     assert (arrays["link_step_events"] == run.steps.link_traffic).all()
     before = np.zeros(tiling.geometry.image_shape, np.int64)
     for step, regions in enumerate(sent):  # pixels of the image, each once, whichever tile shows it
+        if run.steps.refreshes[step]:
+            before = np.zeros_like(before)
         now = np.zeros_like(before)
         for tile in range(tiling.count):
             (y0, x0), (y_low, y_high, x_low, x_high) = tiling.origin(tile), tiling.inside(tile)
@@ -66,7 +71,18 @@ def test_spans_fill_the_frame_and_events_lie_in_theirs(seed: int) -> None:
     for tile in range(tiles):
         rows = trace.spans[trace.spans[:, 0] == tile]
         assert (rows[1:, 3] == rows[:-1, 4]).all() and rows[-1, 4] == run.cycles.frame
-        assert rows[0, 1] == LOAD and rows[-1, 1] == trace.steps and (np.diff(rows[:, 1]) >= 0).all()
+        assert rows[0, 1] == LOAD and rows[-1, 1] == trace.steps
+        again = rows[:, 1] < LOAD
+        assert (np.diff(np.where(again, LOAD - rows[:, 1], rows[:, 1])) >= 0).all()
+        ends = [rows[rows[:, 1] == LOAD - n] for n in run.steps.refreshes.nonzero()[0]]
+        pairs = np.array([(mine[0, 3], mine[-1, 4]) for mine in ends]).reshape(-1, 2)
+        assert np.array_equal(pairs, run.cycles.refreshes[:, tile])
+        for step in run.steps.refreshes.nonzero()[0].tolist():
+            mine, left = rows[rows[:, 1] == LOAD - step], trace.resent_clocks(step, tile)
+            assert mine[0, 2] == Phase.REFRESH and mine[-1, 2] == Phase.FLUSH
+            assert len(left) == len(trace.recorder.resent[step][tile]) and (np.diff(left) > 0).all()
+            updates = mine[mine[:, 2] == Phase.UPDATE]
+            assert ((left[:, None] >= updates[:, 3]) & (left[:, None] < updates[:, 4])).any(axis=1).all()
         assert (rows[rows[:, 2] == Phase.GATHER, 1] == np.arange(trace.steps)).all()
         for step in range(trace.steps):
             mine = rows[rows[:, 1] == step]
@@ -80,7 +96,7 @@ def test_spans_fill_the_frame_and_events_lie_in_theirs(seed: int) -> None:
             assert not len(taken) or gather[3] <= entered[0] and taken[-1] < gather[4]
     spent = step_cycles(trace.spans, trace.steps, tiles)
     load = trace.spans[trace.spans[:, 1] == LOAD, 3].reshape(tiles, -1)[:, 0]
-    outside = trace.spans[(trace.spans[:, 1] == LOAD) | (trace.spans[:, 1] == trace.steps)]
+    outside = trace.spans[(trace.spans[:, 1] <= LOAD) | (trace.spans[:, 1] == trace.steps)]
     rest = np.bincount(outside[:, 0], weights=outside[:, 4] - outside[:, 3], minlength=tiles)
     assert (spent.sum(axis=(0, 2)) + rest + load == run.cycles.frame).all()
 

@@ -99,12 +99,17 @@ def frames(plan: Plan, other: IntArray) -> list[Frame]:
         return np.clip(noise, plan.input.low, plan.input.high).astype(np.int64)
 
     calm, loud = image(0.3), image(1.5)
+    other_values = {"threshold": plan.threshold_q // 2, "shift": plan.shift_range[1]}
     stalled = Handshakes(seed=11, stall_in=40, stall_out=90, stall_weights=40)
     return [
         Frame(calm, 2, warm=True),
         Frame(calm, 10),
         Frame(loud, 3, warm=True, handshakes=stalled),
         Frame(calm, 3, weights=other, handshakes=stalled),
+        Frame(calm, 3, warm=True, threshold=plan.threshold_q + 9),
+        Frame(calm, 9, cutoff=5, handshakes=stalled, **other_values),
+        Frame(loud, 3, warm=True, cutoff=0, threshold=other_values["threshold"]),
+        Frame(calm, 3, warm=True, weights=other, threshold=other_values["threshold"]),
     ]
 
 
@@ -268,7 +273,7 @@ def _and_a_register(declaration: str, clocked: str) -> tuple[Edit, ...]:
 
 
 _TOKEN = r"{ \exchange.last , \exchange.token ,"
-_SENT = r"\update.serialiser.value , \update.here [11:6], \drain$N.own [2:1]"
+_SENT = r"\update.serialiser.value , \update.here [11:6], \drain$N.own.saturated , \drain$N.own.overflow"
 _SENT_LINE = rf"else \exchange.out [26:8] <= {_TOKEN} {_SENT} }};"
 _PAIR = r"\update.serialiser.value , \update.here [6], \event [3], \update.here [4:3], trace_event_k"
 _OTHER_PORTS = [
@@ -293,7 +298,7 @@ MUTANTS = (
         "step shift changes a step late",
         r"^(code event|membrane)",
         edits=_in_tile(
-            r"assign \control.due = | \control.step [15:2];", r"| \control.step [15:2]", r"\control.step > 16'h0004"
+            r"assign _N_ = | \control.step [15:2];", r"| \control.step [15:2]", r"\control.step > 16'h0004"
         ),
     ),
     # geometry
@@ -413,9 +418,9 @@ MUTANTS = (
     ),
     Mutant(
         "warm frame not refused",
-        r"^warm frame on a dirty machine",
-        0,
-        edits=(_in_mesh("assign _N_ = command__payload[0] & dirty;", "& dirty", "& 1'h0"),),
+        r"^frame that cannot begin",
+        7,
+        edits=(_in_mesh("assign _N_ = dirty | _N_;", "dirty", "1'h0"),),
     ),
     Mutant("drain order", r"^order of the code stream", edits=tuple(_OTHER_PORTS)),
     Mutant(
