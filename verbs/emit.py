@@ -15,7 +15,7 @@ def emit(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write Verilog, memory images, a README of ports and registers, and the design file.
+    """Write Verilog of the AXI and the ready/valid top, the register map, weights, testbench, constraints, a README.
 
     Example: striate emit --set machine.tiles=[2,2] --out build/rtl
     """

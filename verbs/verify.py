@@ -1,12 +1,23 @@
 """``striate verify``."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..golden.errors import InputError
 from .common import Crop, DesignFile, Job, Json, Seed, Settings, Steps, parse_crop, picture_path, read_design, say
+
+if TYPE_CHECKING:
+    from ..hw.verify import Verdict
+
+
+class Top(StrEnum):
+    """Which top of the emitted Verilog to drive."""
+
+    STREAM = "stream"
+    AXI = "axi"
 
 
 def verify(
@@ -19,6 +30,15 @@ def verify(
     rtl: Annotated[
         Path | None, typer.Option("--rtl", metavar="DIR", help="Check the Verilog of this emitted folder.")
     ] = None,
+    top: Annotated[
+        Top, typer.Option("--top", help="Drive the ready/valid top, or the AXI top: registers, streams, random stalls.")
+    ] = Top.STREAM,
+    fuzz: Annotated[
+        int | None,
+        typer.Option(
+            "--fuzz", metavar="CYCLES", min=1, help="Legal and malformed traffic on the AXI top for so many clocks."
+        ),
+    ] = None,
     wave: Annotated[Path | None, typer.Option("--wave", metavar="FILE.vcd", help="Write a waveform.")] = None,
     design_file: DesignFile = None,
     settings: Settings = None,
@@ -29,6 +49,9 @@ def verify(
 ) -> None:
     """RTL on Verilator against the machine: every word and every cycle. Exit 1 when they are not equal.
 
+    With --top axi: a picture through the AXI ports; codes, closing words, registers and the cycle counter. With --fuzz:
+    a small machine of its own, unless --design, --set or --rtl name one.
+
     Example: striate verify --picture camera --crop 104,212 --set network.image=[32,32] --set machine.tiles=[2,2]
     """
     job = Job(as_json)
@@ -38,6 +61,15 @@ def verify(
         needless = ", ".join(name for name, value in given.items() if value is not None)
         if needless:
             raise InputError(f"--random {random} draws its own designs and pictures; leave out {needless}")
+        if top is Top.AXI or fuzz is not None:
+            raise InputError(f"--random {random} is for the ready/valid top; leave out --top axi and --fuzz")
+    if fuzz is not None:
+        given = {"--picture": picture, "--crop": crop, "--wave": wave, "--steps": steps}
+        needless = ", ".join(name for name, value in given.items() if value is not None)
+        if needless:
+            raise InputError(f"--fuzz {fuzz} makes its own frames; leave out {needless}")
+        top = Top.AXI
+    own = fuzz is not None and design_file is None and not settings and rtl is None  # the small machine of the fuzzing
     if rtl is not None and design_file is None and (rtl / "design.toml").is_file():
         design_file = rtl / "design.toml"
     design = read_design(design_file, settings, None, steps)
@@ -47,29 +79,55 @@ def verify(
     from ..sim.machine import load_dictionary
 
     check_board(design.target.board)
-    sha = design_sha256(design, load_dictionary(design)) if random is None else None
+    sha = design_sha256(design, load_dictionary(design)) if random is None and not own else None
     image, at, n = None, parse_crop(crop), design.network
-    if random is None:
+    if random is None and fuzz is None:
         if picture is None:
             picture, at = "camera", at or (70, 170)
         image = load_image(picture, crop=at, size=n.image, channels=n.channels, preprocess=design.input.preprocess)
-    from ..hw.verify import verify as hw_verify
     from ..reports.tables import verify_lines
 
+    result: Verdict
     with job.progress("verifying") as tell:
-        result = hw_verify(
-            design,
-            picture=image,
-            random=random,
-            seed=seed,
-            rtl=rtl,
-            wave=wave,
-            steps=design.dynamics.steps,
-            progress=tell,
-        )
-    info = result.as_dict() | {"picture": picture_path(picture) if picture else None, "crop": at}
-    job.done(info, sha, verify_lines(info))
+        if fuzz is not None:
+            from ..hw.verify_axi import fuzz as hw_fuzz
+
+            result = hw_fuzz(fuzz, design=None if own else design, seed=seed, rtl=rtl, progress=tell)
+        elif top is Top.AXI:
+            from ..hw.verify_axi import verify_axi
+
+            result = verify_axi(
+                design, picture=image, seed=seed, rtl=rtl, wave=wave, steps=design.dynamics.steps, progress=tell
+            )
+        else:
+            from ..hw.verify import verify as hw_verify
+
+            result = hw_verify(
+                design,
+                picture=image,
+                random=random,
+                seed=seed,
+                rtl=rtl,
+                wave=wave,
+                steps=design.dynamics.steps,
+                progress=tell,
+            )
+    info = {"top": top.value, "fuzz_cycles": 0, "violations": 0} | result.as_dict()
+    info |= {"picture": picture_path(picture) if picture else None, "crop": at}
+    job.done(info, sha, _lines(info, verify_lines(info)))
     if not result.passed:
         first = result.first_divergence or {}
         say(f"the RTL does not equal the machine: {first.get('text', 'see the counts above')}")
         raise typer.Exit(1)
+
+
+def _lines(info: dict[str, Any], lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The table: ``lines`` of any verification, and what the AXI top adds."""
+    if info["top"] != Top.AXI.value:
+        return lines
+    rows = [("AXI rules", f"{info['violations']} violations")]
+    if info["fuzz_cycles"]:
+        done = f"{info['fuzz_cycles']:,} clocks, {info['frames']:,} frames, {info['words_compared']:,} values compared"
+        lines = [("fuzzing", done), *((name, f"{count:,}") for name, count in info["mix"].items())]
+    stood = ", ".join(f"{port} {clocks:,}" for port, clocks in info["stalled"].items())
+    return [*lines, *rows, ("clocks stood still", stood)]
