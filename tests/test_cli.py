@@ -16,7 +16,10 @@ from striate.golden.geometry import Geometry
 from striate.hw.emit import MESH_FILE
 
 SMALL = ["--crop", "104,212", "--set", "network.image=[32,32]", "--set", "machine.tiles=[2,2]", "--steps", "30"]
-VERBS = ("demo", "new", "learn", "encode", "emit", "map", "verify", "video", "widths", "report", "doctor")
+VERBS = (
+    "demo", "new", "learn", "encode", "emit", "map", "verify", "synth", "board", "faults", "video", "widths", "report",
+    "doctor",
+)  # fmt: skip
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
