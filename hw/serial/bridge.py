@@ -99,7 +99,7 @@ class Bridge(wiring.Component):
     def _server(self, m: Module) -> None:
         """The state machine: a request's header, its execution, the answer's header, the answer."""
         entry, leave, byte = self.frame_in, self.frame_out, self.read.data
-        self.operation, self.sequence, known = Signal(8), Signal(8), Signal()
+        self.operation, self.sequence, given, known = Signal(8), Signal(8), Signal(8), Signal()
         self.head, self.word, self.part = Signal(8), Signal(32), Signal(3)
         self.left, self.size = Signal(range(self.buffer + 1)), Signal(range(self.buffer + 1))
         self.status, self.info = Signal(3), Signal(16)
@@ -145,8 +145,11 @@ class Bridge(wiring.Component):
                 m.next = "SEQUENCE"
             with m.State("SEQUENCE"):
                 m.d.comb += self.advance.eq(1)
-                m.d.sync += [self.sequence.eq(byte), known.eq(1)]
-                with m.If(known & (byte == self.sequence) & (self.operation != Operation.HELLO)):
+                m.d.sync += given.eq(byte)
+                m.next = "REPEATED"
+            with m.State("REPEATED"):  # nothing is decided on a byte in the clock in which the memory gives it: too slow
+                m.d.sync += [self.sequence.eq(given), known.eq(1)]
+                with m.If(known & (given == self.sequence) & (self.operation != Operation.HELLO)):
                     m.next = "START"
                 with m.Else():
                     m.d.sync += [
@@ -159,7 +162,10 @@ class Bridge(wiring.Component):
                     m.next = "ARGUMENT"
             with m.State("ARGUMENT"):
                 m.d.comb += self.advance.eq(1)
-                m.d.sync += [self.head.eq(byte), self.left.eq(self.left - STREAM_BYTES)]
+                m.d.sync += self.head.eq(byte)
+                m.next = "DISPATCH"
+            with m.State("DISPATCH"):
+                m.d.sync += self.left.eq(self.left - STREAM_BYTES)
                 self._dispatch(m)
             with m.State("HELLO"):
                 m.d.sync += self.info.eq(Cat(Const(VERSION, 8), Const(self.buffer.bit_length() - 1, 8)))
@@ -208,7 +214,7 @@ class Bridge(wiring.Component):
                     with m.Else():
                         m.next = operation.name
             with m.Case(Operation.STREAM):
-                log_bytes, rest = self.read.data[2:4], self.left[:2]  # STREAM_BYTES, of the form 4 n + 3, are no values
+                log_bytes, rest = self.head[2:4], self.left[:2]  # STREAM_BYTES, of the form 4 n + 3, are no values
                 odd = (log_bytes == 1) & (rest[0] == 0) | (log_bytes == 2) & (rest != 3) | (log_bytes == 3)
                 with m.If((self.left < STREAM_BYTES) | odd):
                     self._close(m, Status.LENGTH)

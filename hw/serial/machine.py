@@ -166,7 +166,8 @@ class BoardMachine:
 def differences(frame: BoardFrame, run: Run) -> dict[str, int]:
     """What differs between a frame of the board and the model's run, by name; empty when nothing does.
 
-    ``code``: neurons; ``clocks``: clocks more than the model's; flags and counts of the closing word: 1 each.
+    ``code``: neurons; ``clocks``: clocks more than the model's; flags, counts of the closing word and the code changes
+    of the whole frame (``changes``): 1 each.
     """
     assert run.cycles is not None
     found = {
@@ -174,6 +175,7 @@ def differences(frame: BoardFrame, run: Run) -> dict[str, int]:
         "clocks": frame.clocks - expected_clocks(run),
         "steps": int(frame.steps != run.counts.steps),
         "late_events": int(frame.late_events != run.events_late),
+        "changes": int(frame.changes != run.counts.code_events),
         "flags": len(
             frame.flags
             ^ {
