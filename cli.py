@@ -11,15 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from .golden.errors import InputError
+from .verbs.board import board
 from .verbs.common import say
 from .verbs.demo import demo
 from .verbs.doctor import doctor
 from .verbs.emit import emit
 from .verbs.encode import encode
+from .verbs.faults import faults
 from .verbs.learn import learn
 from .verbs.map import map as map_
 from .verbs.new import new
 from .verbs.report import report
+from .verbs.synth import synth
 from .verbs.verify import verify
 from .verbs.video import video
 from .verbs.widths import widths
@@ -47,7 +50,7 @@ def top(version: Annotated[bool, typer.Option("--version", help="Print the versi
         raise typer.Exit
 
 
-for _verb in (demo, new, learn, encode, map_, emit, verify, video, widths, report, doctor):
+for _verb in (demo, new, learn, encode, map_, emit, verify, synth, board, faults, video, widths, report, doctor):
     app.command()(_verb)
 
 

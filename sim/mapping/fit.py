@@ -22,6 +22,7 @@ from ..tiling import IntArray
 from .devices import device_of
 from .nearest import nothing_fits
 from .resources import Budget, resources
+from .shrink import shrink as smaller_network
 from .space import any_plan, legal_plans, machine_keys, on_one_tile, settings_text, weights_of
 from .workload import Workload, record
 
@@ -67,6 +68,7 @@ class Fitted:
         chosen: the mapping, run. target_fps, clock_mhz: what was asked for.
         legal, fitting, promising: mappings counted, those that fit, those of them that the bound did not rule out.
         tried: the mappings that were run, in order; the last one is ``chosen``.
+        changes: what was made smaller, in words. dictionary: the kernels, where they are not the design's own.
     """
 
     design: "Design"
@@ -77,6 +79,8 @@ class Fitted:
     fitting: int
     promising: int
     tried: tuple[Candidate, ...]
+    changes: tuple[str, ...] = ()
+    dictionary: "Dictionary | None" = None
 
     @property
     def cycles(self) -> int:
@@ -98,12 +102,15 @@ def fit(
     image: FloatArray | None = None,
     dictionary: "Dictionary | None" = None,
     clock_mhz: float | None = None,
+    shrink: bool = False,
 ) -> Fitted:
     """Find the smallest mapping of a design that fits a board and makes ``target_fps`` frames a second.
 
     Args:
         image: (C, H, W) whose cold frame is timed; None: the centre of the bundled photograph "camera".
         dictionary: in place of the one the design names. clock_mhz: None: the design's ``target.clock_mhz``.
+        shrink: where the network fits in no way, take the largest near it that does (`shrink.shrink`): a smaller
+            picture first. ``Fitted.changes`` says what became of it, ``Fitted.dictionary`` holds its kernels.
 
     Raises:
         InputError: an unknown board, a rate or clock that is not positive, a schedule without a machine, an image of
@@ -115,7 +122,8 @@ def fit(
         raise InputError(
             f"the frame rate must be a number above 0 and finite, not {target_fps!r} frames/s; ask for 30, say"
         )
-    space = _search(design, board, image, dictionary, clock_mhz)
+    design, dictionary, changes = _smaller(design, board, dictionary) if shrink else (design, dictionary, ())
+    space = replace(_search(design, board, image, dictionary, clock_mhz), changes=changes, dictionary=dictionary)
     wanted = space.clock_mhz * 1e6 / target_fps
     promising, tried = [c for c in space.candidates if c.least_cycles <= wanted], []
     for candidate in promising:
@@ -139,15 +147,27 @@ def fastest(
     image: FloatArray | None = None,
     dictionary: "Dictionary | None" = None,
     clock_mhz: float | None = None,
+    shrink: bool = False,
     runs: int = FASTEST_RUNS,
 ) -> Fitted:
     """The fastest mapping that fits, found with at most so many runs, those with the lowest bounds first.
 
     ``target_fps`` of the result is what no mapping can exceed. Arguments and errors as for `fit`.
     """
-    space = _search(design, board, image, dictionary, clock_mhz)
+    design, dictionary, changes = _smaller(design, board, dictionary) if shrink else (design, dictionary, ())
+    space = replace(_search(design, board, image, dictionary, clock_mhz), changes=changes, dictionary=dictionary)
     bound = min(c.least_cycles for c in space.candidates)
     return space.fitted([_fastest(space, [], runs)], space.clock_mhz * 1e6 / bound, len(space.candidates))
+
+
+def _smaller(
+    design: "Design", board: str, dictionary: "Dictionary | None"
+) -> "tuple[Design, Dictionary | None, tuple[str, ...]]":
+    """The largest network near the design's that fits a board, its kernels, and what was changed."""
+    found = smaller_network(design, board, dictionary)
+    if found is None:
+        raise DoesNotFit(f"no network of this kind fits {board}, however small the picture; take a larger board")
+    return (found.design, found.dictionary, found.changes) if found.changes else (design, dictionary, ())
 
 
 @dataclass(frozen=True)
@@ -160,6 +180,8 @@ class _Search:
     image: IntArray
     legal: int
     candidates: list[Candidate]
+    changes: tuple[str, ...] = ()
+    dictionary: "Dictionary | None" = None
 
     def run(self, candidate: Candidate) -> Candidate:
         """The candidate with the exact cycles of the frame."""
@@ -172,8 +194,9 @@ class _Search:
         chosen = tried[-1]
         design = self.design.replace({f"machine.{key}": value for key, value in chosen.machine.items()})
         return Fitted(
-            design, chosen, target_fps, self.clock_mhz, self.legal, len(self.candidates), promising, tuple(tried)
-        )
+            design, chosen, target_fps, self.clock_mhz, self.legal, len(self.candidates), promising, tuple(tried),
+            self.changes, self.dictionary,
+        )  # fmt: skip
 
 
 def _search(
@@ -192,6 +215,7 @@ def _search(
     base = any_plan(design, weights)
     found = [(plan, Budget(device, resources(plan, device))) for plan in legal_plans(design, base, device)]
     fitting = [(plan, budget) for plan, budget in found if budget.fits]
+    fitting = [(plan, budget) for plan, budget in fitting if budget.comfortable] or fitting
     if not fitting:
         raise DoesNotFit(nothing_fits(design, weights, board, found))
     shown = image if image is not None else default_picture(design)

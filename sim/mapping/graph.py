@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..design import Design
 
 FRONT = "front"
-_FEED_KIND_BITS, _FEED_MARK_BITS, _CODE_FLAGS = 2, 1, 4  # as hw/feed.py and hw/drain.py pack them
+_FEED_KIND_BITS, _FEED_MARK_BITS, _CLOSING_FLAGS, _CHANGES_BITS = 2, 1, 3, 32  # as hw/feed.py and hw/drain.py pack them
 
 
 class Word(NamedTuple):
@@ -213,9 +213,12 @@ def widths(plan: Plan) -> MappingOf[str, int]:
     g, t = plan.tiling.geometry, plan.tiling
     event = sum(bits(size) for size in (g.kernels, *t.block)) + plan.code_change_width
     value = max(plan.weight.width, plan.input_change_width)
-    feed = _FEED_KIND_BITS + _FEED_MARK_BITS + value + plan.steps_width + sum(bits(n) for n in g.image_shape)
+    pixel = value + sum(bits(n) for n in g.image_shape)
+    begin = plan.steps_width + plan.threshold_width + plan.cutoff_width + bits(plan.shift_codes)
     code = sum(bits(size) for size in g.code_shape) + plan.code_value_width
-    return {"events": event, "feed": feed, "drain": code + _CODE_FLAGS + plan.window_count_width}
+    closing = _CLOSING_FLAGS + plan.window_count_width + _CHANGES_BITS + (1 + plan.steps_width if plan.settle else 0)
+    feed = _FEED_KIND_BITS + _FEED_MARK_BITS + max(pixel, begin)
+    return {"events": event, "feed": feed, "drain": 1 + max(code, closing)}  # 1: which of the two
 
 
 def _graph(plan: Plan, found: Resources, device: Device) -> "nx.MultiDiGraph[str]":

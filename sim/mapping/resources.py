@@ -1,17 +1,18 @@
 """What a plan needs of a device: memory blocks and multipliers, counted memory by memory, and what does not fit.
 
 Counted before synthesis. It counts blocks, not bits: 100 words of 112 bits take four 512 x 36 blocks. Blocks and
-multipliers agree with synthesis where that was tried; look-up tables are an estimate (`lut_estimate`).
+multipliers agree with synthesis in every committed run (`benchmarks/synthesis.py`); look-up tables and flip-flops are
+an estimate fitted to these runs (`estimate`). All is counted for a whole board, with serial link and core.
 """
 
 from dataclasses import dataclass
 
 from ..plan import Plan
-from ..tiling import bits
-from .devices import DEVICES, ECP5_SHAPES, Device, device_of
+from .blocks import block_memory, choose
+from .coefficients import BOARD_BLOCKS
+from .devices import DEVICES, Device, device_of
+from .estimate import cells, event_bits, links_present, memory_sizes, queues
 
-MULTIPLIER_BITS = 18
-"""A multiplier of an ECP5 takes two operands of at most this many bits."""
 _DEFAULT = DEVICES["ulx3s-85f"]
 
 
@@ -33,17 +34,28 @@ class MemoryUse:
 
 @dataclass(frozen=True)
 class Resources:
-    """Of the whole machine: the memories of one tile, tiles, memory blocks and multipliers; ``lut`` is an estimate."""
+    """Of a machine: the memories of one tile, tiles, memory blocks of all tiles, multipliers.
+
+    ``board_blocks`` are those of the serial link and the core beside the tiles; ``lut`` and ``ff`` are estimates and
+    hold these too.
+    """
 
     memories: tuple[MemoryUse, ...]
     tiles: int
     blocks: int
     multipliers: int
     lut: int
+    ff: int = 0
+    board_blocks: int = 0
+
+    @property
+    def all_blocks(self) -> int:
+        """Memory blocks of the whole board."""
+        return self.blocks + self.board_blocks
 
     def fits(self, device: Device) -> bool:
-        """Whether blocks and multipliers suffice; LUTs are known after synthesis only."""
-        return self.blocks <= device.blocks and self.multipliers <= device.multipliers
+        """Whether blocks and multipliers suffice; cells are known after synthesis only."""
+        return self.all_blocks <= device.blocks and self.multipliers <= device.multipliers
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ class Budget:
     @property
     def blocks_over(self) -> int:
         """Memory blocks wanted beyond those there are; 0 where they suffice."""
-        return max(0, self.resources.blocks - self.device.blocks)
+        return max(0, self.resources.all_blocks - self.device.blocks)
 
     @property
     def bits_over(self) -> int:
@@ -74,9 +86,19 @@ class Budget:
         return max(0, self.resources.lut - self.device.lut)
 
     @property
+    def ff_over(self) -> int:
+        """Flip-flops beyond those there are, by the estimate."""
+        return max(0, self.resources.ff - self.device.ff)
+
+    @property
     def fits(self) -> bool:
-        """Whether blocks and multipliers suffice and the estimate of look-up tables does too."""
-        return not (self.blocks_over or self.multipliers_over or self.lut_over)
+        """Whether blocks and multipliers suffice and the estimates of look-up tables and flip-flops do too."""
+        return not (self.blocks_over or self.multipliers_over or self.lut_over or self.ff_over)
+
+    @property
+    def comfortable(self) -> bool:
+        """Whether it fits with room for place-and-route."""
+        return self.fits and self.resources.lut <= self.device.routable * self.device.lut
 
     @property
     def largest(self) -> MemoryUse:
@@ -90,47 +112,25 @@ class Budget:
         if self.blocks_over:
             memories = ", ".join(f"{m.name} {found.tiles * m.blocks}" for m in found.memories)
             parts.append(
-                f"{found.blocks} of {device.blocks} {device.block_name}s, {self.blocks_over} over "
+                f"{found.all_blocks} of {device.blocks} {device.block_name}s, {self.blocks_over} over "
                 f"({self.bits_over:,} bits; most for memory {self.largest.name}, of {memories})"
             )
         if self.multipliers_over:
             parts.append(f"{found.multipliers} of {device.multipliers} multipliers, {self.multipliers_over} over")
         if self.lut_over:
             parts.append(f"about {found.lut:,} of {device.lut:,} LUT{device.lut_inputs} (estimated)")
+        if self.ff_over:
+            parts.append(f"about {found.ff:,} of {device.ff:,} flip-flops (estimated)")
         return "; ".join(parts)
 
 
-def memory_blocks(
-    words: int, bits: int, shapes: tuple[tuple[int, int], ...] = ECP5_SHAPES, lanes: int = 1,
-    enable: tuple[int, int] = (9, 9),
-) -> int:  # fmt: skip
-    """Fewest blocks for a memory of that size, over the (words, bits) shapes a block can take.
+def memory_blocks(words: int, bits: int, device: Device = _DEFAULT, lanes: int = 1) -> int:
+    """Blocks that synthesis takes for a memory of that size where it is not cheaper in cells (`blocks.choose`).
 
     Args:
-        lanes: parts of a word with write enables of their own. A lane takes whole enables of ``enable[0]`` bits in the
-            shapes of at least ``enable[1]`` bits, and whole blocks in narrower ones.
+        lanes: parts of a word with write enables of their own.
     """
-
-    def across(width: int) -> int:
-        if lanes == 1:
-            return -(-bits // width)
-        if width < enable[1]:
-            return lanes * -(-bits // (lanes * width))
-        return -(-lanes * -(-bits // (lanes * enable[0])) // (width // enable[0]))
-
-    return min(-(-words // depth) * across(width) for depth, width in shapes)
-
-
-def memory_sizes(plan: Plan) -> tuple[tuple[str, int, int, int, int], ...]:
-    """(name, banks, words of a bank, bits of a word, lanes of it with a write enable) of each memory of a tile."""
-    t, k, layout = plan.tiling, plan.tiling.geometry.kernels, plan.layout
-    return (
-        ("U", 1, t.membrane_depth, t.update_positions * k * plan.membrane.width, 1),
-        ("D", t.positions_per_cycle, t.drive_depth, k * plan.drive_width, t.kernel_groups),
-        ("R", t.residual_banks, t.residual_depth, t.columns_per_word * plan.residual_width, t.columns_per_word),
-        ("r~", 1, t.sent_depth, t.detect_lanes * plan.residual.width, t.detect_lanes),
-        ("weights", layout.banks, layout.depth, layout.bank_lanes * plan.weight.width, layout.bank_lanes),
-    )
+    return block_memory(words, bits, device, lanes)[1].count
 
 
 def lane_multipliers(plan: Plan, device: Device = _DEFAULT) -> int:
@@ -142,28 +142,31 @@ def lane_multipliers(plan: Plan, device: Device = _DEFAULT) -> int:
 
 
 def store_bits(plan: Plan) -> int:
-    """Bits of a tile's nine event stores: its own and the eight links', whether a neighbour is there or not."""
-    t = plan.tiling
-    event = sum(bits(size) for size in (t.geometry.kernels, *t.block)) + plan.code_change_width
-    return 9 * plan.link_depth * event
+    """Bits of a tile's event stores: its own and one for each link that the mesh has."""
+    return (1 + links_present(plan)) * plan.link_depth * event_bits(plan)
 
 
 def resources(plan: Plan, device: Device = _DEFAULT) -> Resources:
     """Count a plan's memories and multipliers in the blocks of a device (an ECP5 85F where none is named)."""
     t = plan.tiling
     memories = tuple(
-        MemoryUse(
-            name, banks, words, width, banks * memory_blocks(words, width, device.block_shapes, lanes, device.enable)
-        )
+        MemoryUse(name, banks, words, width, banks * choose(words, width, device, lanes).blocks)
         for name, banks, words, width, lanes in memory_sizes(plan)
     )
+    if not device.lut_ram:  # their blocks are read half a clock later
+        memories += tuple(
+            MemoryUse(name, banks, words, width, banks * choose(words, width, device).blocks)
+            for name, banks, words, width in queues(plan)
+        )
     lanes = max(t.gather_lanes, t.scatter_lanes)
     return Resources(
         memories,
         t.count,
         t.count * sum(m.blocks for m in memories),
         t.count * lanes * lane_multipliers(plan, device),
-        t.count * lut_estimate(plan, device),
+        round(cells(plan, device, "lut")),
+        round(cells(plan, device, "ff")),
+        BOARD_BLOCKS.get(device.family, 0),
     )
 
 
@@ -177,30 +180,16 @@ def budget(plan: Plan, device: Device | str) -> Budget:
     return Budget(device, resources(plan, device))
 
 
-LUT_FIXED, LUT_LANE_BIT, LUT_KERNEL_BIT, LUT_STORE_BIT = 2116.0, 5.06, 4.96, 0.128
-"""Cells of a tile after synthesis for an ECP5 (LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4): least squares over seven tiles of
-1 to 32 gather lanes, 8 or 32 kernels and links of 4 to 64 events; the worst is 8 % off. All have one position a cycle
-of update; one tile with two (8 kernels, 16 lanes) has 9 % more than the estimate."""
-LUT_PACKING = 1.14
-"""Cells after placement over cells after synthesis, on the two tiles that were placed (1.16 and 1.12)."""
-LUT_STORE_BIT_REGISTERS = 1.1
-"""The same as `LUT_STORE_BIT` where look-up tables are no memories: a flip-flop and its share of the selection."""
-
-
 def lut_estimate(plan: Plan, device: Device = _DEFAULT) -> int:
-    """Look-up tables of one tile: an estimate, good to about a tenth for tiles like those it was fitted to.
+    """Look-up tables of one tile of the plan and its share of the rest; `Resources.lut` has those of the whole board.
 
-    Counted in cells of an ECP5; one LUT6 holds at least as much, so for the Zynq it is an upper one.
+    Counted in cells of an ECP5 for a device without runs of its own; one LUT6 holds at least as much, so for the
+    7 series it is an upper one.
     """
-    t = plan.tiling
-    lane_bits = t.gather_lanes * plan.drive_width + (t.scatter_lanes + t.detect_lanes) * plan.residual_width
-    kernel_bits = t.update_positions * t.geometry.kernels * (plan.membrane.width + plan.drive_width)
-    store = LUT_STORE_BIT if device.lut_ram else LUT_STORE_BIT_REGISTERS
-    cells = LUT_FIXED + LUT_LANE_BIT * lane_bits + LUT_KERNEL_BIT * kernel_bits + store * store_bits(plan)
-    return round(LUT_PACKING * cells)
+    return round(cells(plan, device, "lut") / plan.tiling.count)
 
 
 __all__ = [
-    "DEVICES", "ECP5_SHAPES", "MULTIPLIER_BITS", "Budget", "Device", "MemoryUse", "Resources", "budget", "device_of",
-    "lane_multipliers", "lut_estimate", "memory_blocks", "memory_sizes", "resources", "store_bits",
+    "DEVICES", "Budget", "Device", "MemoryUse", "Resources", "budget", "device_of", "lane_multipliers", "lut_estimate",
+    "memory_blocks", "memory_sizes", "resources", "store_bits",
 ]  # fmt: skip

@@ -84,7 +84,7 @@ def _deepest(plan: Plan, device: Device | None) -> Plan:
     """The plan with the deepest links whose estimate of look-up tables fits; the shallowest when none does."""
     for depth in LINK_DEPTHS:
         plan = replace(plan, link_depth=depth)
-        if device is None or resources(plan, device).lut <= device.lut:
+        if device is None or resources(plan, device).lut <= device.routable * device.lut:
             break
     return plan
 
