@@ -22,8 +22,10 @@ ENCODING = ("input", "dictionary", "code", "membrane", "residual")
 FRACTIONS = tuple(f"frac_{name}" for name in ("input", "weight", "code", "membrane", "residual"))
 FIGURES = ("pictures", "kernels", "code", "float_against_fixed", "convergence", "events", "tiles", "cycles", "timeline",
            "ranges", "energy")  # fmt: skip
-FILES = frozenset({"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html", "machine.vcd",
-                   "timeline.json", "video.npz", "video.png", "faults.png"} | {f"{name}.png" for name in FIGURES})  # fmt: skip
+FILES = frozenset(
+    {"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html", "machine.vcd", "timeline.json",
+     "video.npz", "video.png", "faults.png"} | {f"{name}.png" for name in FIGURES}
+)  # fmt: skip
 """All that a run writes: a folder with anything else in it is never removed."""
 
 
@@ -176,7 +178,9 @@ def load(folder: Path) -> RunRecord:
     if on == "video":
         raise InputError(f"{folder} holds a video, whose figure is video.png; a page is made of what `encode` writes")
     if on == "faults":
-        raise InputError(f"{folder} holds a study of bit flips, whose page is its report.html; `striate faults` makes it")
+        raise InputError(
+            f"{folder} holds a study of bit flips, whose page is its report.html; `striate faults` makes it"
+        )
     wanted = " ".join(text for whose, text in _KEYS.items() if whose == "every run" or on != "golden").split()
     missing = [key for key in wanted if key not in info]
     if missing:

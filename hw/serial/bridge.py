@@ -147,7 +147,7 @@ class Bridge(wiring.Component):
                 m.d.comb += self.advance.eq(1)
                 m.d.sync += given.eq(byte)
                 m.next = "REPEATED"
-            with m.State("REPEATED"):  # nothing is decided on a byte in the clock in which the memory gives it: too slow
+            with m.State("REPEATED"):  # no decision in the clock in which the memory gives the byte: too slow
                 m.d.sync += [self.sequence.eq(given), known.eq(1)]
                 with m.If(known & (given == self.sequence) & (self.operation != Operation.HELLO)):
                     m.next = "START"

