@@ -23,8 +23,8 @@ FRACTIONS = tuple(f"frac_{name}" for name in ("input", "weight", "code", "membra
 FIGURES = ("pictures", "kernels", "code", "float_against_fixed", "convergence", "events", "tiles", "cycles", "timeline",
            "ranges", "energy")  # fmt: skip
 FILES = frozenset(
-    {"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html", "machine.vcd", "timeline.json",
-     "video.npz", "video.png", "faults.png"} | {f"{name}.png" for name in FIGURES}
+    {"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html", "machine.vcd",
+     "timeline.json", "video.npz", "video.png", "faults.png"} | {f"{name}.png" for name in FIGURES}
 )  # fmt: skip
 """All that a run writes: a folder with anything else in it is never removed."""
 

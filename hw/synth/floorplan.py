@@ -50,8 +50,8 @@ class Grid:
 
     def centre(self, tile: int) -> npt.NDArray[np.float64]:
         """(y, x) of the middle of a tile's region."""
-        place: npt.NDArray[np.float64] = np.array(self.places[tile]) + 0.5
-        return place * np.array(self.size) / np.array(self.shape)
+        place = np.array(self.places[tile], np.float64) + 0.5
+        return np.asarray(place * np.array(self.size) / np.array(self.shape), np.float64)
 
 
 def grid(tiles: tuple[int, int], sites: Sites) -> Grid:
