@@ -38,6 +38,7 @@ class Control(wiring.Component):
         ``Plan.shift_choices``.
         start_frame: Out(1), a frame begins. start_gather, start_update, start_drain: Out(1), the phase begins in the
         next cycle. close, last, scatter: Out(1), the round ends, it was the last one, scatter all sources.
+        running, draining: Out(1), registers: the phase is UPDATE or DRAIN, and DRAIN.
         step_done: Out(1), the last cycle of a step.
         overflow, late_saturated, late_events: Out, status of the frame: sticky, and over its last WINDOW steps.
         settled: Out(1), with ``settle``: the frame was ended by rest.
@@ -61,6 +62,8 @@ class Control(wiring.Component):
                 **{name: Out(1) for name in strobes},
                 "phase": Out(Phase, init=Phase.IDLE),
                 "clear": Out(bits(plan.tiling.clear_cycles)),
+                "running": Out(1),
+                "draining": Out(1),
                 "step": Out(plan.steps_width),
                 "frame_threshold": Out(plan.threshold_width),
                 "frame_cutoff": Out(plan.cutoff_width),
@@ -107,6 +110,7 @@ class Control(wiring.Component):
                 m.d.sync += flush.eq(flush - 1)
                 with m.If(flush == 0):
                     m.d.sync += [phase.eq(after), step_end.eq(0)]
+                    m.d.sync += [flag.eq(after == Phase.DRAIN) for flag in (self.running, self.draining)]
                     m.d.comb += [
                         self.start_gather.eq(after == Phase.GATHER),
                         self.start_update.eq((after == Phase.WAIT) | (after == Phase.DRAIN)),
@@ -121,10 +125,10 @@ class Control(wiring.Component):
                     m.d.sync += phase.eq(Phase.SCATTER)
                     m.d.comb += self.scatter.eq(1)
                 with m.Elif(self.may_start):
-                    m.d.sync += phase.eq(Phase.UPDATE)
+                    m.d.sync += [phase.eq(Phase.UPDATE), self.running.eq(1)]
             with m.Case(Phase.UPDATE):
                 with m.If(self.refused | self.updated):
-                    m.d.sync += phase.eq(Phase.SCATTER)
+                    m.d.sync += [phase.eq(Phase.SCATTER), self.running.eq(0)]
                     m.d.comb += [self.close.eq(1), self.last.eq(~self.refused), self.scatter.eq(1)]
             with m.Case(Phase.SCATTER):
                 with m.If(self.finished):
@@ -141,7 +145,7 @@ class Control(wiring.Component):
                         m.d.sync += phase.eq(Phase.WAIT)
             with m.Case(Phase.DRAIN):
                 with m.If(self.drained):
-                    m.d.sync += phase.eq(Phase.IDLE)
+                    m.d.sync += [phase.eq(Phase.IDLE), self.running.eq(0), self.draining.eq(0)]
 
         if again:
             self._refresh(m, clear_cycles, (flush == 0) & (phase == Phase.FLUSH), after)

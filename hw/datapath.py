@@ -46,9 +46,11 @@ class IssueLayout(data.StructLayout):
                 "w_addr": unsigned(w.banks * bits(w.depth)),
                 "w_sub": unsigned(bits(w.share)),
                 "rot": unsigned(max(bits(w.banks), bits(t.residual_banks))),
-                "d_addr": unsigned(t.positions_per_cycle * bits(t.drive_depth)),
+                "d_addr": unsigned(bits(t.drive_depth)),
+                "d_skip": unsigned(t.positions_per_cycle),  # which banks are addressed a word further
                 "d_en": unsigned(t.positions_per_cycle * t.kernel_groups),
-                "r_addr": unsigned(t.residual_banks * bits(t.residual_depth)),
+                "r_addr": unsigned(bits(t.residual_depth)),
+                "r_skip": unsigned(t.residual_banks),
                 "r_en": unsigned(t.scatter_lanes),
             }
         )
@@ -107,7 +109,10 @@ class Datapath(wiring.Component):
         m.d.sync += t0.eq(self.issue)
         field = {
             name: Signal(len(Value.cast(getattr(t0, name))), name=f"t0_{name}")
-            for name in ("gather", "scatter", "constant", "operand", "w_sub", "rot", "d_addr", "d_en", "r_addr", "r_en")
+            for name in (
+                "gather", "scatter", "constant", "operand", "w_sub", "rot", "d_addr", "d_skip", "d_en", "r_addr",
+                "r_skip", "r_en",
+            )  # fmt: skip
         }
         for name, sig in field.items():
             value = Value.cast(getattr(t0, name))
@@ -117,9 +122,10 @@ class Datapath(wiring.Component):
                 value = Mux(t0.scatter, value, 0)
             m.d.comb += sig.eq(value)
         pipe = {
-            name: delayed(m, sig, 6 if name in ("d_addr", "d_en", "r_addr", "r_en") else 4, f"pipe_{name}")
-            for name, sig in field.items()
+            name: delayed(m, sig, 6 if name in ("d_en", "r_en") else 4, f"pipe_{name}") for name, sig in field.items()
         }
+        for name in ("d", "r"):  # the banks' own addresses, which memory sees at t3, are formed in the clock before
+            pipe[f"{name}_addr"][3:] = self._bank_addresses(m, pipe[f"{name}_addr"], pipe[f"{name}_skip"], name)
 
         # t1, t2: weight memory and its register
         m.submodules.weights = weights = BankedMemory(
@@ -188,6 +194,14 @@ class Datapath(wiring.Component):
         )
         return m
 
+    def _bank_addresses(self, m: Module, word: list[Signal], skip: list[Signal], name: str) -> list[Signal]:
+        """At t3 .. t6: every bank's address, the word or the one after it."""
+        after, banks = Signal.like(word[2], name=f"{name}_after"), len(skip[2])
+        m.d.sync += after.eq(word[1] + 1)
+        first = Signal(banks * len(after), name=f"pipe_{name}_banks", reset_less=True)
+        m.d.sync += first.eq(Cat(*[Mux(skip[2][b], after, word[2]) for b in range(banks)]))
+        return delayed(m, first, 3, f"pipe_{name}_banks")
+
     def _touches(self, addr: list[Signal], en: list[Signal], banks: int, width: int, lanes: int) -> Value:
         """High when the word read at t3 is among those on their way at t4, t5 or t6."""
         hits = []
@@ -201,8 +215,8 @@ class Datapath(wiring.Component):
     def _turn_together(
         self, m: Module, pipe: dict[str, list[Signal]], word: list[Value], t3: list[Signal], t4: list[Signal]
     ) -> None:
-        """t3 and t4 where all lanes are a power of two: one barrel shifter for both, in steps of half the lanes, a quarter,
-        ... down to a pair of columns.
+        """t3 and t4 where all lanes are a power of two: one barrel shifter for both, in steps of half the lanes, a
+        quarter, ... down to a pair of columns.
 
         Gather turns all lanes by whole banks. Scatter turns all of them until its share is in the low lanes, and then
         these among themselves. What a step does is decided two clocks ahead.

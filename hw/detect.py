@@ -35,9 +35,9 @@ class Detect(wiring.Component):
     """The scan of one tile.
 
     Members:
-        start: In(1), begin a scan in the next clock. run: In(1), the pipeline stands still while low.
+        start: In(1), begin a scan in the next clock.
         y_low, y_high, x_low, x_high: In, the half-open part of the region inside the image.
-        cutoff: In, smaller residuals count as 0; constant while ``run``.
+        cutoff: In, smaller residuals count as 0; constant while a scan is on.
         r_*, s_*: memory ports of the residual and of the sent residual.
         event, event_valid, event_accept: the changed pixel that leaves.
         blank: In(1), the tile rests: what is written of r~ is 0.
@@ -50,7 +50,6 @@ class Detect(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "run": In(1),
                 "y_low": In(bits(t.region[0] + 1)),
                 "y_high": In(bits(t.region[0] + 1)),
                 "x_low": In(bits(t.region[1] + 1)),
@@ -83,7 +82,8 @@ class Detect(wiring.Component):
 
         m.submodules.serialiser = out = Serialiser(lanes=lanes, width=plan.residual_change_width)
         advance, left = Signal(), Signal()
-        m.d.comb += advance.eq(self.run & out.free)
+        last_word, last_row = Signal(), Signal()  # w, y is the last one: registers, to be quick
+        m.d.comb += advance.eq(out.free)  # when no scan is on, nothing moves on
 
         c, y = Signal(bits(channels)), Signal(bits(rows))
         w, address, r_row = (
@@ -95,18 +95,18 @@ class Detect(wiring.Component):
         m.d.comb += r_addr.eq(r_row + (w >> part_bits))
         with m.If(self.start):
             m.d.sync += [c.eq(0), y.eq(0), w.eq(0), address.eq(0), r_row.eq(0), left.eq(1)]
+            m.d.sync += [last_word.eq(t.sent_words_per_row == 1), last_row.eq(rows == 1)]
         with m.Elif(advance & left):
-            m.d.sync += [address.eq(address + 1), w.eq(w + 1)]
-            with m.If(w == t.sent_words_per_row - 1):
+            m.d.sync += [address.eq(address + 1), w.eq(w + 1), last_word.eq(w == t.sent_words_per_row - 2)]
+            with m.If(last_word):
                 m.d.sync += [w.eq(0), y.eq(y + 1), r_row.eq(r_row + t.residual_words_per_row)]
-                with m.If(y == rows - 1):
-                    m.d.sync += [y.eq(0), c.eq(c + 1)]
-                    with m.If(c == channels - 1):
-                        m.d.sync += left.eq(0)
+                m.d.sync += [last_word.eq(t.sent_words_per_row == 1), last_row.eq(y == rows - 2)]
+                with m.If(last_row):
+                    m.d.sync += [y.eq(0), last_row.eq(rows == 1), c.eq(c + 1), left.eq(c != channels - 1)]
         m.d.comb += [
-            self.r_read_en.eq(advance),
+            self.r_read_en.eq(advance & left),
             self.r_read_addr.eq(r_addr.replicate(t.residual_banks)),
-            self.s_read_en.eq(advance),
+            self.s_read_en.eq(advance & left),
             self.s_read_addr.eq(address),
         ]
 
@@ -166,15 +166,16 @@ class Detect(wiring.Component):
             # what saturates is never small, where a cutoff has fewer bits than r~: no need to wait for the clipping
             early = plan.residual.overflow == "saturate" and plan.cutoff_width < br
             small = smaller(r3 if early else clipped, self.cutoff, below)
-            r4 = stage(Mux(small | ~inside[n], 0, clipped).as_signed(), f"r4_{n}")
+            passed = (~small & inside[n]).replicate(br)  # an AND: as a reset of r4 it would hang on ``advance``
+            r4 = stage((clipped[:br] & passed).as_signed(), f"r4_{n}")
             s2 = stage(lane(self.s_read_data, n, br), f"s2_{n}")
             s4 = stage(stage(s2, f"s3_{n}"), f"s4_{n}")
-            r5, d5 = stage(r4, f"r5_{n}"), stage(r4 - s4, f"d5_{n}")
+            r5, d5, m5 = stage(r4, f"r5_{n}"), stage(r4 - s4, f"d5_{n}"), stage(r4 != s4, f"m5_{n}")
             with m.If(self.blank):
                 m.d.sync += r5.eq(0)
             new.append(r5[:br])
             changes.append(Cat(d5)[: plan.residual_change_width])
-            marks.append(d5.any())
+            marks.append(m5)
 
         live = valid[stages - 1]
         mask = Signal(lanes)
@@ -199,8 +200,8 @@ class Detect(wiring.Component):
             self.event.y.eq(hy),
             self.event.x.eq(base | out.index if lanes > 1 else base),
             self.event.dr.eq(out.value),
-            self.event_valid.eq(self.run & out.valid),
-            out.accept.eq(self.run & self.event_accept),
+            self.event_valid.eq(out.valid),
+            out.accept.eq(self.event_accept),
             self.done.eq(~left & ~valid.any() & ~out.occupied),
         ]
         return m

@@ -139,6 +139,7 @@ class Drain(wiring.Component):
             self.out.payload.eq(queue.o.payload),
             queue.o.ready.eq(self.out.ready),
         ]
+        m.d.comb += self.own_ready.eq(queue.i.ready)  # in all states: there is nothing own in the others
         overflow, saturated, events = Signal(), Signal(), Signal(self.plan.window_count_width)
         # one counter and one adder: first the own changes, one a clock, then the counts of the streams behind
         changes, more = Signal(CHANGES_WIDTH, name="changes"), Signal(CHANGES_WIDTH, name="more")
@@ -154,11 +155,7 @@ class Drain(wiring.Component):
                     m.d.sync += [overflow.eq(self.overflow), saturated.eq(self.saturated), events.eq(self.events)]
                     m.next = "OWN"
             with m.State("OWN"):
-                m.d.comb += [
-                    queue.i.valid.eq(self.own_valid),
-                    queue.i.payload.eq(self.own),
-                    self.own_ready.eq(queue.i.ready),
-                ]
+                m.d.comb += [queue.i.valid.eq(self.own_valid), queue.i.payload.eq(self.own)]
                 with m.If(self.own_done):
                     m.next = "EAST"
             for state, name, here, following in (

@@ -6,7 +6,7 @@ events and each neighbour's, in fixed order, each up to its token, and says so. 
 round.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -153,21 +153,20 @@ class Exchange(wiring.Component):
                 link.last.eq(bus.last),
             ]
 
-        # sources in order: 0 is the own store, 1 + b is link b
-        source, working, feeding = Signal(range(LINKS + 1)), Signal(), Signal()
+        # sources in order, one bit each: 0 is the own store, 1 + b is link b
+        source, working, feeding = Signal(LINKS + 1, init=1), Signal(), Signal()
         stores = [own, *[links.get(b) for b in range(LINKS)]]
-        skip = Array([0, *[~self.present[b] | seen_last[b] if b in links else 1 for b in range(LINKS)]])[source]
-        arrived = Array([1, *[links[b].closed if b in links else 0 for b in range(LINKS)]])[source]
-        nothing = Array([~store.some if store is not None else 1 for store in stores])[source]
-        exhausted = Array([store.empty if store is not None else 1 for store in stores])[source]
+        there = [Const(1, 1), *[self.present[b] & ~seen_last[b] if b in links else Const(0, 1) for b in range(LINKS)]]
+        skip = ~(source & Cat(*there)).any()
+        arrived = (source & Cat(1, *[links[b].closed if b in links else 0 for b in range(LINKS)])).any()
+        nothing = ~(source & Cat(*[store.some if store is not None else 0 for store in stores])).any()
+        exhausted = ~(source & Cat(*[~store.empty if store is not None else 0 for store in stores])).any()
         head = Signal(EventLayout(plan))
         row_shift, column_shift = Signal(range(-max(th, 1), th + 1)), Signal(range(-max(tw, 1), tw + 1))
-        with m.Switch(source):
-            for n, store in enumerate(stores):
-                if store is None:
-                    continue
+        for n, store in enumerate(stores):
+            if store is not None:
                 di, dj = (0, 0) if n == 0 else DIRECTIONS[n - 1]
-                with m.Case(n):
+                with m.If(source[n]):
                     m.d.comb += [head.eq(store.head), row_shift.eq(di * th), column_shift.eq(dj * tw)]
         m.d.comb += [
             self.patch.k.eq(head.k),
@@ -188,23 +187,23 @@ class Exchange(wiring.Component):
         for n, store in enumerate(stores):
             if store is None:
                 continue
-            chosen = source == n
+            chosen = source[n]
             m.d.comb += store.next.eq(chosen & self.patch_valid & self.patch_ready)
             # a source that was skipped has nothing to forget: its next events may already be arriving
             m.d.comb += store.clear.eq(chosen & done & ~skip)
         for b in links:
-            m.d.sync += self.consumed[b].eq((source == b + 1) & done & ~skip)
-            with m.If((source == b + 1) & done & ~skip):
+            m.d.sync += self.consumed[b].eq(source[b + 1] & done & ~skip)
+            with m.If(source[b + 1] & done & ~skip):
                 m.d.sync += seen_last[b].eq(links[b].closed_last)
+        with m.If(done):  # after the last one the first is next: of the round to come
+            m.d.sync += source.eq(source.rotate_left(1))
         with m.If(self.begin):
-            m.d.sync += [working.eq(1), source.eq(0)]
-        with m.Elif(done):
-            m.d.sync += source.eq(source + 1)
-            with m.If(source == LINKS):
-                m.d.sync += working.eq(0)
-        heard = {b: (source == b + 1) & done & ~skip & link.closed_last for b, link in links.items()}
+            m.d.sync += working.eq(1)
+        with m.Elif(self.finished):
+            m.d.sync += working.eq(0)
+        heard = {b: source[b + 1] & done & ~skip & link.closed_last for b, link in links.items()}
         m.d.comb += [
-            self.finished.eq(done & (source == LINKS)),
+            self.finished.eq(done & source[LINKS]),
             self.all_last.eq(
                 self.self_last
                 & (

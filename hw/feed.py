@@ -341,7 +341,7 @@ class Intake(wiring.Component):
             self.issue.scatter.eq(inside),
             self.issue.constant.eq(inside),
             self.issue.operand.eq(operand),
-            self.issue.r_addr.eq(r_addr.replicate(t.residual_banks)),
+            self.issue.r_addr.eq(r_addr),
             self.issue.r_en.eq(1 << column[:lane_bits] if lane_bits else 1),
         ]
         return m

@@ -87,15 +87,16 @@ class Gather(wiring.Component):
         write, read = store.write_port(), store.read_port(domain="comb")
         level, head, tail = Signal(range(DETECT_FIFO + 1)), Signal(range(DETECT_FIFO)), Signal(range(DETECT_FIFO))
         push, pop = Signal(), Signal()
+        full = Signal()  # a register: detect stands still on it
         m.d.comb += [
-            self.event_ready.eq(level != DETECT_FIFO),
+            self.event_ready.eq(~full),
             push.eq(self.event_valid & self.event_ready),
             write.en.eq(push),
             write.addr.eq(tail),
             write.data.eq(self.event),
             read.addr.eq(head),
         ]
-        m.d.sync += level.eq(level + push - pop)
+        m.d.sync += [level.eq(level + push - pop), full.eq(~pop & (full | (push & (level == DETECT_FIFO - 1))))]
         with m.If(push):
             m.d.sync += tail.eq(tail + 1)
         with m.If(pop):
@@ -217,19 +218,16 @@ class Gather(wiring.Component):
 
         mask = Signal(ppc)
         m.d.comb += mask.eq(Mux(column_left == 0, last_mask, ~0))
-        d_addr = [Signal(bits(t.drive_depth), name=f"d_addr_{b}") for b in range(ppc)]
         w_addr = [Signal(bits(w.depth), name=f"w_addr_{b}") for b in range(ppc)]
         for b in range(ppc):
-            m.d.comb += [
-                d_addr[b].eq(d_now + d_skip[b]),
-                w_addr[b].eq(Mux(w_skip[b], w_now - groups, w_now) + kg),
-            ]
+            m.d.comb += w_addr[b].eq(Mux(w_skip[b], w_now - groups, w_now) + kg)
         m.d.comb += [
             self.issue.gather.eq(working),
             self.issue.operand.eq(dr),
             self.issue.rot.eq(rot),
             self.issue.w_addr.eq(Cat(*w_addr)),
-            self.issue.d_addr.eq(Cat(*d_addr)),
+            self.issue.d_addr.eq(d_now),
+            self.issue.d_skip.eq(d_skip),
             self.issue.d_en.eq(Cat(*[(mask[b] & (kg == n)) for b in range(ppc) for n in range(groups)])),
         ]
         return m

@@ -226,8 +226,6 @@ class Scatter(wiring.Component):
                 m.d.sync += [s.eq(w_plane + g.patch * groups) for s in (w_plane, w_line, w_now)]
                 m.d.sync += [s.eq(r_plane + t.region[0] * t.residual_words_per_row) for s in (r_plane, r_line, r_now)]
 
-        r_addr = [Signal(bits(t.residual_depth), name=f"r_addr_{b}") for b in range(t.residual_banks)]
-        m.d.comb += [r_addr[b].eq(r_now + skip[b]) for b in range(t.residual_banks)]
         w_addr = Signal(bits(w.depth))
         sub_bits = w.share.bit_length() - 1
         m.d.comb += [
@@ -238,7 +236,8 @@ class Scatter(wiring.Component):
             self.issue.rot.eq(rot),
             self.issue.w_addr.eq(w_addr.replicate(w.banks)),
             self.issue.w_sub.eq(w_now[:sub_bits] if sub_bits else 0),
-            self.issue.r_addr.eq(Cat(*r_addr)),
+            self.issue.r_addr.eq(r_now),
+            self.issue.r_skip.eq(skip),
             self.issue.r_en.eq(masks.mask),
         ]
         return m

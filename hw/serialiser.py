@@ -1,6 +1,6 @@
 """Serialiser: a word of lanes in, its marked lanes out, one a cycle. Update, drain and detect end in one."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -42,9 +42,8 @@ class Serialiser(wiring.Component):
         values = Signal(self.lanes * self.width, reset_less=True)
         # a lane, and a second one, is marked: computed before the register, so that neither is on the freeze path
         more = Signal()
-        first, rest = Signal(self.lanes), Signal(self.lanes)  # the lowest marked lane, and the others
+        first, rest = Signal(self.lanes), Signal(self.lanes)  # the lowest marked lane (a register too), and the others
         m.d.comb += [
-            *[first[n].eq(mask[n] & ~mask[:n].any()) for n in range(self.lanes)],
             rest.eq(mask & ~first),
             self.free.eq(~self.valid | (self.accept & ~more)),
             # one lane at most is chosen: an OR of ANDs, where a chain of priorities would be a tree of multiplexers
@@ -58,12 +57,13 @@ class Serialiser(wiring.Component):
                 m.d.sync += [
                     self.occupied.eq(self.present),
                     mask.eq(self.mask),
+                    first.eq(_lowest(self.mask)),
                     values.eq(self.values),
                     self.valid.eq(self.mask.any()),
                     more.eq(_two(self.mask)),
                 ]
         with m.Elif(self.accept):
-            m.d.sync += [mask.eq(rest), more.eq(_two(rest))]
+            m.d.sync += [mask.eq(rest), first.eq(_lowest(rest)), more.eq(_two(rest))]
         return m
 
 
@@ -71,6 +71,15 @@ def _any_of(words: list[Value]) -> Value:
     """The OR of all words, as a balanced tree."""
     half = len(words) // 2
     return _any_of(words[:half]) | _any_of(words[half:]) if half else words[0]
+
+
+def _lowest(mask: Value) -> Value:
+    """The lowest bit that is set, alone, by halves."""
+    half = len(mask) // 2
+    if not half:
+        return mask
+    low, high = mask[:half], mask[half:]
+    return Cat(_lowest(low), _lowest(high) & (~low.any()).replicate(len(high)))
 
 
 def _two(mask: Value) -> Value:

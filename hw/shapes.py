@@ -47,7 +47,7 @@ def round_shift(value: Value, shift: int, rounding: str) -> Value:
     return down if shift <= 0 or rounding == "floor" else down + up
 
 
-def add_carry(a: Value, b: Value, carry: Value) -> Value:
+def carrying_sum(a: Value, b: Value, carry: Value) -> Value:
     """``a + b + carry`` of two signed values and a bit, in one adder: the carry comes in as a bit below the others."""
     return (Cat(Const(1, 1), a).as_signed() + Cat(carry, b).as_signed()) >> 1
 
@@ -96,4 +96,6 @@ def transfer(
     kept = magnitude - threshold_q if soft else magnitude
     rounded = round_shift(kept, membrane.frac - code.frac, code.rounding)
     value = Mux(u < 0, -rounded, rounded) if two_sided else rounded
-    return signed_value(Mux(passed, fit(value, code), 0))
+    # an AND, no choice of 0: synthesis would make that a reset of the register behind, a wire to every lane's own
+    kept_code = fit(value, code)[: code.width] & passed.replicate(code.width)
+    return signed_value(kept_code.as_signed() if code.signed else kept_code)

@@ -144,7 +144,7 @@ class Tile(wiring.Component):
         )
 
         # ---- the order of things -------------------------------------------------------------------------------------
-        phase, draining = control.phase, control.phase == Phase.DRAIN
+        phase, draining = control.phase, control.draining
         m.d.comb += [
             control.begin.eq(intake.begin),
             control.warm.eq(intake.warm),
@@ -190,10 +190,10 @@ class Tile(wiring.Component):
 
         # ---- update, exchange, drain ---------------------------------------------------------------------------------
         m.d.comb += [
-            update.run.eq((phase == Phase.UPDATE) | draining),
+            update.run.eq(control.running),
             update.drain.eq(draining | control.refreshing if plan.refresh else draining),
             exchange.event.eq(update.event),
-            exchange.push.eq((phase == Phase.UPDATE) & update.event_valid & ~exchange.full),
+            exchange.push.eq(~draining & update.event_valid & ~exchange.full),
             update.event_accept.eq(Mux(draining, drain.own_ready, ~exchange.full)),
             drain.own_valid.eq(draining & update.event_valid),
             drain.own_done.eq(draining & update.done),
@@ -231,19 +231,18 @@ class Tile(wiring.Component):
             chosen.operand.eq(
                 Mux(ours, gather.issue.operand, Mux(theirs, scatter.issue.operand, intake.issue.operand))
             ),
-            *[getattr(chosen, n).eq(getattr(gather.issue, n)) for n in ("d_addr", "d_en")],
+            *[getattr(chosen, n).eq(getattr(gather.issue, n)) for n in ("d_addr", "d_skip", "d_en")],
             *[
                 getattr(chosen, n).eq(Mux(ours, getattr(gather.issue, n), getattr(scatter.issue, n)))
                 for n in ("w_addr", "rot")
             ],
             *[
                 getattr(chosen, n).eq(Mux(theirs, getattr(scatter.issue, n), getattr(intake.issue, n)))
-                for n in ("r_addr", "r_en")
+                for n in ("r_addr", "r_skip", "r_en")
             ],
             chosen.w_sub.eq(scatter.issue.w_sub),
         ]
         m.d.comb += [
-            detect.run.eq(phase == Phase.GATHER),
             gather.event.eq(detect.event),
             gather.event_valid.eq(detect.event_valid),
             detect.event_accept.eq(gather.event_ready),

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ..sim.plan import Plan
 from ..sim.tiling import bits
 from .serialiser import Serialiser
-from .shapes import add_carry, fit, lane, overflows, round_parts, transfer
+from .shapes import carrying_sum, fit, lane, overflows, round_parts, transfer
 
 
 class EventLayout(data.StructLayout):
@@ -98,17 +98,17 @@ class Update(wiring.Component):
         # the bank its column's low bits
         position, i, j = Signal(bits(t.membrane_depth)), Signal(bits(th)), Signal(bits(tw))
         d_row, left = Signal(bits(t.drive_depth)), Signal()
+        last = Signal()  # of the row: a register, to be quick
         bank_bits = ppc.bit_length() - 1
         d_addr, bank = Signal(bits(t.drive_depth)), Signal(max(1, bank_bits))
         m.d.comb += [d_addr.eq(d_row + (j >> bank_bits)), bank.eq(j[:bank_bits] if bank_bits else 0)]
         with m.If(self.start):
-            m.d.sync += [position.eq(0), i.eq(0), j.eq(0), d_row.eq(0), left.eq(1)]
+            m.d.sync += [position.eq(0), i.eq(0), j.eq(0), d_row.eq(0), left.eq(1), last.eq(tw == together)]
         with m.Elif(advance & left):
-            m.d.sync += [position.eq(position + 1), j.eq(j + together)]
-            with m.If(j == tw - together):
-                m.d.sync += [j.eq(0), i.eq(i + 1), d_row.eq(d_row + t.drive_words_per_row)]
-                with m.If(i == th - 1):
-                    m.d.sync += left.eq(0)
+            m.d.sync += [position.eq(position + 1), j.eq(j + together), last.eq(j == tw - 2 * together)]
+            with m.If(last):
+                m.d.sync += [j.eq(0), i.eq(i + 1), d_row.eq(d_row + t.drive_words_per_row), last.eq(tw == together)]
+                m.d.sync += left.eq(i != th - 1)
         m.d.comb += [
             self.u_read_en.eq(advance),
             self.u_read_addr.eq(position),
@@ -123,11 +123,11 @@ class Update(wiring.Component):
         m.d.comb += travel.eq(Cat(position, i, j))
         tags = [travel] + [Signal(len(travel), name=f"tag_{n}", reset_less=True) for n in range(stages)]
         banks = [bank, Signal(len(bank), name="bank_1")]
-        ending = Signal()  # nothing follows what is in the serialiser
+        closing = Signal()  # the last position is in the serialiser
         with m.If(self.start):
-            m.d.sync += [valid.eq(0), ending.eq(0)]
+            m.d.sync += [valid.eq(0), closing.eq(0)]
         with m.Elif(advance):
-            m.d.sync += [valid.eq(Cat(left, valid[:-1])), ending.eq(~left & ~valid[:-1].any())]
+            m.d.sync += [valid.eq(Cat(left, valid[:-1])), closing.eq(valid[-1] & ~left & ~valid[:-1].any())]
         with m.If(advance):
             m.d.sync += [banks[1].eq(banks[0]), *[tags[n + 1].eq(tags[n]) for n in range(stages)]]
 
@@ -147,12 +147,14 @@ class Update(wiring.Component):
                 two_sided=plan.two_sided,
             )
 
+        emptied = Signal()  # the drain, a clock late: still before its first position comes there
+        m.d.sync += emptied.eq(self.drain)
         changes, marks, outside = [], [], []
         new_u: list[Signal] = []
         d_word = Signal(lanes * wd)
         with m.Switch(banks[1]):
             for b in range(0, ppc, together):
-                with m.Case(b):
+                with m.Case(b) if b + together < ppc else m.Default():
                     m.d.comb += d_word.eq(self.d_read_data[b * kernels * wd : (b + together) * kernels * wd])
         for k in range(lanes):
             u2 = stage(lane(self.u_read_data, k, wu), f"u2_{k}")
@@ -165,10 +167,10 @@ class Update(wiring.Component):
             down, up = (self._chosen(parts) for parts in zip(*rounded, strict=True))
             x5, c5 = stage(down, f"x5_{k}"), stage(up, f"c5_{k}")
             y5, u5 = stage(y4, f"y5_{k}"), stage(u4, f"u5_{k}")
-            total = add_carry(u5, x5, c5)
+            total = carrying_sum(u5, x5, c5)
             u6, o6 = stage(fit(total, plan.membrane), f"u6_{k}"), stage(overflows(total, plan.membrane), f"o6_{k}")
             y6 = stage(y5, f"y6_{k}")
-            with m.If(self.drain):  # u + 0, and the old code is 0
+            with m.If(emptied):  # u + 0, and the old code is 0
                 m.d.sync += [x5.eq(0), c5.eq(0), y6.eq(0)]
             n7, u7, y7 = stage(code_of(u6), f"n7_{k}"), stage(u6, f"u7_{k}"), stage(y6, f"y7_{k}")
             o7 = stage(o6, f"o7_{k}")
@@ -176,7 +178,7 @@ class Update(wiring.Component):
             m.d.comb += difference.eq(n7 - y7)
             new_u.append(u7)
             changes.append(difference)
-            marks.append(difference.any())
+            marks.append(n7 != y7)
             outside.append(o7)
 
         last_tag = tags[stages]
@@ -207,6 +209,6 @@ class Update(wiring.Component):
             self.event.dy.eq(out.value),
             self.event_valid.eq(self.run & out.valid),
             out.accept.eq(self.run & self.event_accept),
-            self.done.eq(advance & out.occupied & ending),
+            self.done.eq(advance & closing),
         ]
         return m

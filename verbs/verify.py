@@ -40,6 +40,9 @@ def verify(
         ),
     ] = None,
     wave: Annotated[Path | None, typer.Option("--wave", metavar="FILE.vcd", help="Write a waveform.")] = None,
+    activity: Annotated[
+        bool, typer.Option("--activity", help="Model the frame's energy from what toggles in the RTL, beside counts.")
+    ] = False,
     design_file: DesignFile = None,
     settings: Settings = None,
     steps: Steps = None,
@@ -55,6 +58,10 @@ def verify(
     Example: striate verify --picture camera --crop 104,212 --set network.image=[32,32] --set machine.tiles=[2,2]
     """
     job = Job(as_json)
+    if activity and (random is not None or fuzz is not None or top is Top.AXI or rtl is not None):
+        asked = {"--random": random, "--fuzz": fuzz, "--rtl": rtl, "--top axi": top is Top.AXI or None}
+        needless = ", ".join(name for name, value in asked.items() if value is not None)
+        raise InputError(f"--activity counts in the ready/valid top that it makes; leave out {needless}")
     if random is not None:
         given = {"--picture": picture, "--crop": crop, "--rtl": rtl, "--wave": wave, "--design": design_file,
                  "--set": settings or None, "--steps": steps}  # fmt: skip
@@ -112,8 +119,16 @@ def verify(
                 steps=design.dynamics.steps,
                 progress=tell,
             )
+        energy: dict[str, Any] = {}
+        if activity and result.passed:
+            from ..hw.activity import of_design
+
+            assert image is not None  # random designs and fuzzing, which have none, were refused
+            tell("counting toggles", 0.0)
+            energy = of_design(design, image).as_dict()
     info = {"top": top.value, "fuzz_cycles": 0, "violations": 0} | result.as_dict()
     info |= {"picture": picture_path(picture) if picture else None, "crop": at}
+    info |= energy
     job.done(info, sha, _lines(info, verify_lines(info)))
     if not result.passed:
         first = result.first_divergence or {}
@@ -123,6 +138,12 @@ def verify(
 
 def _lines(info: dict[str, Any], lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The table: ``lines`` of any verification, and what the AXI top adds."""
+    if "energy_ratio" in info:
+        from ..reports.tables import si
+
+        by_toggles, by_counts = (si(info[f"energy_{way}_pj"][1] * 1e-12, "J") for way in ("activity", "counts"))
+        text = f"{by_toggles} by toggles, {by_counts} by counts, ratio {info['energy_ratio']:.2f}"
+        return [*lines, ("energy of the frame, modelled", text)]
     if info["top"] != Top.AXI.value:
         return lines
     rows = [("AXI rules", f"{info['violations']} violations")]

@@ -65,7 +65,9 @@ def export_vivado(
         writes), and what ``sources`` refuses. ToolError: Yosys fails.
     """
     if board.family != "xilinx":
-        raise InputError(f"board {board.name} needs no vendor tool; `striate synth --board {board.name}` builds it")
+        raise InputError(
+            f"board {board.name} needs no vendor tool; `striate synth --board {board.name}` makes its bitstream"
+        )
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder")

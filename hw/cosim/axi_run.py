@@ -19,9 +19,11 @@ def run_axi_bench(
     seed: int = 0,
     optimize: int = 1,
     timeout: float = 600.0,
+    only: str = "",
 ) -> CocotbResults:
     """Run the benches of ``axi_bench.py`` on a design's AXI top through VPI; arguments and errors as of
-    ``run.run_bench``, but that with ``rtl`` the design is the one of that folder.
+    ``run.run_bench``, but that with ``rtl`` the design is the one of that folder. ``only``: a regular expression that
+    is found in the names of the benches to run.
     """
     from ..emit import CORE_FILE, MESH_FILE, TILE_FILE, emit
 
@@ -31,4 +33,6 @@ def run_axi_bench(
     sources = [folder / name for name in (CORE_FILE, MESH_FILE, TILE_FILE)]
     build = build_cocotb(sources, "striate_core", options=Options(optimize=optimize))
     settings = {DESIGN_VARIABLE: str((folder / "design.toml").absolute()), SEED_VARIABLE: str(seed)}
+    if only:
+        settings["COCOTB_TEST_FILTER"] = only
     return run_cocotb(build, f"{__package__}.axi_bench", out, seed=seed, env=settings, timeout=timeout)

@@ -1,6 +1,7 @@
 """The bridge before the core, compiled, through its two pins: every request is answered, nothing happens twice."""
 
 import functools
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -36,9 +37,9 @@ def board(seed: int = 0, **line: float) -> SimulatedBoard:
 
 @functools.cache
 def picture(seed: int) -> tuple[Run, Run]:
-    """What the machine makes of two pictures."""
+    """What the machine makes of two pictures, with pixels of both signs."""
     random = np.random.default_rng(seed)
-    first, second = (simulate(random.random((1, 16, 16)), DESIGN, dictionary=dictionary()) for _ in range(2))
+    first, second = (simulate(random.uniform(-1, 1, (1, 16, 16)), DESIGN, dictionary=dictionary()) for _ in range(2))
     return first, second
 
 
@@ -241,5 +242,7 @@ def test_differences_are_found() -> None:
     run, other = picture(1)
     got = opened.frame(run.input, steps=DESIGN.dynamics.steps)
     assert differences(got, other)["code"] == np.count_nonzero(run.code != other.code)
+    assert got.changes == run.counts.code_events > 0
+    assert differences(replace(got, changes=got.changes + 1), run) == {"changes": 1}
     fewer = opened.frame(run.input, steps=DESIGN.dynamics.steps - 1)
     assert {"steps", "clocks"} <= set(differences(fewer, run))

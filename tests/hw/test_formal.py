@@ -6,6 +6,7 @@ import inspect
 import itertools
 import sys
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
@@ -20,9 +21,9 @@ from striate.hw.drain import Drain, Queue2
 from striate.hw.feed import Front
 from striate.hw.formal import chains, streams
 from striate.hw.formal.engine import bounded, holds, induction
-from striate.hw.formal.hazard import GatherHarness, ScatterHarness, service_rule
+from striate.hw.formal.hazard import GatherHarness, ScatterHarness, bank_address, service_rule
 from striate.hw.formal.rounding import Gates, is_code, is_fitted, is_rounded, is_sent
-from striate.hw.formal.system import given, must, system
+from striate.hw.formal.system import System, given, must, system
 from striate.hw.link import Link
 from striate.hw.serialiser import Serialiser
 from striate.sim import fixed
@@ -202,12 +203,13 @@ def code_verdict(width: int, downs: Any, words: Any, wide: int, threshold: int |
 
 
 def test_transfer_of_every_small_membrane_with_every_threshold() -> None:
-    """Hard and soft, one- and two-sided, into codes of 2 and 3 bits of every kind."""
-    assert code_verdict(3, (0, 1, 2), (2, 3), 16).proved
+    """Hard and soft, one- and two-sided, into codes of 2 bits of every kind."""
+    assert code_verdict(3, (0, 1), (2,), 16).proved
 
 
 @pytest.mark.slow
 def test_transfer_of_wider_membranes() -> None:
+    assert code_verdict(3, (0, 1, 2), (2, 3), 16).proved
     assert code_verdict(4, range(-1, 4), (2, 3, 4), 16).proved
     assert code_verdict(5, range(-1, 5), (3, 5), 16).proved
     assert code_verdict(14, (5,), (8,), 40, threshold=410).proved
@@ -275,10 +277,14 @@ def test_a_link_that_forgets_to_forget_is_refuted() -> None:
     assert bounded(system(streams.LinkHarness(plan, wrong(plan))), 8).refuted
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 5])
+@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.slow), 2, 5])
 def test_serialiser(lanes: int) -> None:
     found = system(streams.SerialiserHarness(lanes))
-    assert induction(streams.serialiser_inside(found, lanes, 2), 1).proved
+
+    def inside(found: System, unnamed: Sequence[str]) -> System:
+        return streams.serialiser_inside(found, lanes, 2, unnamed)
+
+    assert chains.induction_of(found, inside, "serialiser", int(lanes > 1), 1).proved
     assert bounded(found, 12).proved
 
 
@@ -307,7 +313,9 @@ def test_drain_merges_without_loss(keys: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "old, new",
     [
-        ("overflow.eq(overflow | behind.overflow)", "overflow.eq(behind.overflow)"),
+        pytest.param(
+            "overflow.eq(overflow | behind.overflow)", "overflow.eq(behind.overflow)", marks=pytest.mark.slow
+        ),
         ("queue.i.valid.eq(port.valid & ~behind.last)", "queue.i.valid.eq(port.valid)"),
     ],
 )
@@ -327,7 +335,9 @@ def test_front_feeds_what_it_takes(keys: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "old, new",
     [
-        ("self.command.ready.eq(~self.weights.valid)", "self.command.ready.eq(1)"),
+        pytest.param(
+            "self.command.ready.eq(~self.weights.valid)", "self.command.ready.eq(1)", marks=pytest.mark.slow
+        ),
         ("(command.steps == 0)", "(command.steps == 1)"),
     ],
 )
@@ -337,7 +347,7 @@ def test_a_front_with_a_fault_is_refuted(old: str, new: str) -> None:
 
 
 # ---- the hazard distance ---------------------------------------------------------------------------------------------
-SMALL = dict(image=(8, 4), tiles=(1, 1), scatter_lanes=4)
+SMALL = dict(image=(8, 4), tiles=(1, 1), gather_lanes=2, scatter_lanes=4)  # two banks of D, two of R
 CHANNELS = dict(image=(16, 4), channels=2, stride=4, tiles=(1, 1), scatter_lanes=4, detect_lanes=4)
 
 
@@ -347,34 +357,53 @@ def test_the_service_rule_keeps_the_distance_for_any_geometry() -> None:
     assert service_rule(kept=5)["neighbours"].refuted
 
 
+def test_a_bank_without_a_whole_address_is_refused() -> None:
+    """One address a bank would be cut short without a word; a bank that has no bit of its own would be left out."""
+    for word, skips, bank, width in ((8, 2, 1, 4), (3, 2, 0, 4), (4, 1, 1, 4)):
+        with pytest.raises(ValueError, match=f"bank {bank}: an address of {width} bits"):
+            bank_address(Signal(word), Signal(skips), bank, width)
+    assert len(bank_address(Signal(4), Signal(2), 1, 4)) == 4
+
+
+def touched(harness: GatherHarness | ScatterHarness, choice: str, number: int) -> Any:
+    """The claim that a bank or lane is never touched, which must be refuted: otherwise nothing is said about it."""
+    found = system(harness)
+    never = z3.Not(z3.And(found.wire("touch") == 1, found.wire(choice) == number))
+    return bounded(found.claim(never=never), 8)
+
+
 def test_gather_keeps_the_distance() -> None:
-    assert bounded(system(GatherHarness(plan_of(**SMALL))), 12).proved
+    assert bounded(system(GatherHarness(plan_of(**SMALL))), 10).proved
+    assert touched(GatherHarness(plan_of(**SMALL)), "any_bank", 1).failed == "never"
     with mock.patch.object(gather, "HAZARD", 3):
-        assert bounded(system(GatherHarness(plan_of(**SMALL))), 12).refuted
+        assert bounded(system(GatherHarness(plan_of(**SMALL))), 9).refuted
 
 
 @pytest.mark.slow
-def test_gather_keeps_the_distance_where_a_channel_begins() -> None:
-    assert bounded(system(GatherHarness(plan_of(**CHANNELS))), 12, timeout_s=900).proved
+def test_gather_keeps_the_distance_for_longer_and_where_a_channel_begins() -> None:
+    assert bounded(system(GatherHarness(plan_of(**SMALL))), 12, timeout_s=1800).proved
+    assert bounded(system(GatherHarness(plan_of(**CHANNELS))), 12, timeout_s=1800).proved
     assert bounded(system(GatherHarness(plan_of(**CHANNELS), ordered=False)), 14).refuted, "raster order is needed"
 
 
 def test_scatter_with_a_shorter_pause_is_refuted() -> None:
+    assert touched(ScatterHarness(plan_of(**SMALL)), "any_lane", 3).failed == "never"
     with mock.patch.object(scatter, "HAZARD", 3):
-        assert bounded(system(ScatterHarness(plan_of(**SMALL))), 12, timeout_s=600).refuted
+        assert bounded(system(ScatterHarness(plan_of(**SMALL))), 12, timeout_s=1800).refuted
 
 
 @pytest.mark.slow
 def test_scatter_keeps_the_distance() -> None:
     """At stride 4; at stride 2 the question for so many clocks is not decided within minutes, nor a fault found."""
-    assert bounded(system(ScatterHarness(plan_of(**CHANNELS))), 12, timeout_s=900).proved
+    assert touched(ScatterHarness(plan_of(**CHANNELS)), "any_lane", 3).failed == "never"
+    assert bounded(system(ScatterHarness(plan_of(**CHANNELS))), 12, timeout_s=1800).proved
     assert not bounded(system(ScatterHarness(plan_of(**SMALL))), 12, timeout_s=300).refuted
 
 
 @pytest.mark.slow
 def test_every_residual_event_reaches_the_lanes_once_and_in_order() -> None:
     found = system(GatherHarness(plan_of(**SMALL), scoreboard=True))
-    assert bounded(found, 10, timeout_s=900).proved
+    assert bounded(found, 10, timeout_s=1800).proved
     assert bounded(found.claim(seen=found.wire("events_done") == 0), 12).refuted, (
         "no event was ever followed to the end"
     )

@@ -12,18 +12,16 @@ from support.axi_mutants import MUTANTS, AxiMutant
 from striate.golden.dictionary import Dictionary
 from striate.golden.errors import InputError
 from striate.hw.cosim.axi import CompiledCore, build_core
-from striate.hw.emit import CORE_FILE, MESH_FILE, TILE_FILE, emit, quantised
+from striate.hw.emit import CORE_FILE, MESH_FILE, TILE_FILE, quantised
 from striate.hw.verify_axi import fuzz, fuzz_design
 
 DESIGN = fuzz_design()
 DICTIONARY = Dictionary.random(DESIGN.geometry, 2)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("fuzz") / "core"
-    emit(DESIGN, out, dictionary=DICTIONARY)
-    return out
+@pytest.fixture
+def folder(axi_folder: Path) -> Path:
+    return axi_folder
 
 
 def test_legal_and_malformed_traffic(folder: Path) -> None:

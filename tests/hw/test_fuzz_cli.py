@@ -9,18 +9,11 @@ from typing import Any
 import pytest
 
 from striate.cli import main
-from striate.golden.dictionary import Dictionary
-from striate.hw.emit import emit
-from striate.hw.verify_axi import fuzz_design
-
-DESIGN = fuzz_design()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("cli") / "core"
-    emit(DESIGN, out, dictionary=Dictionary.random(DESIGN.geometry, 2))
-    return out
+@pytest.fixture
+def folder(axi_folder: Path) -> Path:
+    return axi_folder
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -39,12 +32,19 @@ def as_json(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) ->
     return info
 
 
-def test_fuzz(capsys: pytest.CaptureFixture[str]) -> None:
-    info = as_json(capsys, "verify", "--fuzz", "5000", "--seed", "3")
+def test_fuzz(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("verify", "--fuzz", "5000", "--seed", "3", "--rtl", str(folder))
+    info = as_json(capsys, *words)
     assert info["passed"] and info["top"] == "axi" and info["violations"] == 0 and info["fuzz_cycles"] >= 5000
-    assert info["design"] is None and info["picture"] is None and info["mix"]
-    status, out, _ = run(capsys, "verify", "--fuzz", "5000", "--seed", "3")
+    assert info["design"] is not None and info["picture"] is None and info["mix"]
+    status, out, _ = run(capsys, *words)
     assert status == 0 and "AXI rules" in out and "0 violations" in out and f"{info['fuzz_cycles']:,} clocks" in out
+
+
+@pytest.mark.slow
+def test_fuzz_of_the_small_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    info = as_json(capsys, "verify", "--fuzz", "5000", "--seed", "3")
+    assert info["passed"] and info["design"] is None and info["fuzz_cycles"] >= 5000
 
 
 def test_picture_through_an_emitted_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ def test_benches_pass_on_icarus(name: str, tmp_path: Path) -> None:
     keys = {"tiles": (1, 1), "preprocess": "none", "threshold": 0.1, "step_shift": 2, "steps": 3, **DESIGNS[name]}
     design = Design(**keys)
     dictionary = Dictionary.random(design.geometry, 3)
-    results = run_bench(design, tmp_path / "run", dictionary=dictionary, seed=4, simulator="icarus", timeout=1800)
+    results = run_bench(design, tmp_path / "run", dictionary=dictionary, seed=4, simulator="icarus", timeout=7200)
     assert results.ok and results.passed >= TESTS, f"{results.failures}\n{results.tail}"
 
 

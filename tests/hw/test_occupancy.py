@@ -22,11 +22,11 @@ from striate.sim.timing import Phase
 from striate.sim.trace.occupancy import Occupancy
 from striate.sim.trace.recorder import Recorder, Trace
 
-STEPS = 8
-DESIGN = Design(image=(16, 16), kernels=4, patch=8, stride=2, tiles=(2, 1), gather_lanes=8, scatter_lanes=4,
-                detect_lanes=2, link_depth=4, threshold=0.05, step_shift=2, preprocess="none", steps=STEPS)  # fmt: skip
+STEPS = 5
+DESIGN = Design(image=(12, 8), kernels=2, patch=4, stride=2, tiles=(2, 1), gather_lanes=4, scatter_lanes=2,
+                detect_lanes=1, link_depth=2, threshold=0.05, step_shift=2, preprocess="none", steps=STEPS)  # fmt: skip
 DICTIONARY = Dictionary.random(DESIGN.geometry, 3)
-PICTURE = load_image("camera", crop=(104, 212), size=(16, 16), preprocess="none")
+PICTURE = load_image("camera", crop=(104, 212), size=(12, 8), preprocess="none")
 
 
 def traced(design: Design = DESIGN) -> tuple[Trace, Run]:
@@ -41,6 +41,8 @@ def test_the_wires_of_the_rtl_say_the_same(tmp_path: Path) -> None:
     """Phases, writes of D and of R, and code events counted on the wave: nothing of the model takes part."""
     trace, run = traced()
     found = Occupancy.of(trace)
+    assert found.pauses > 0 and min(found.as_dict().values()) > 0, "a use of the clocks that does not occur"
+    assert found.products < found.gather * found.lanes, "no issue leaves a lane unused"
     names = ("phase", "d_en", "r_en", "event")
     assert verify(DESIGN, picture=PICTURE, dictionary=DICTIONARY, wave=tmp_path / "rtl.vcd", jobs=1).passed
     tiles = run.plan.tiling.count

@@ -82,7 +82,7 @@ def test_a_rounded_summand_is_two_parts_in_one_sum(a: int, b: int, shift: int, s
     other = int(np.random.default_rng(seed).integers(-(1 << (a - 1)), 1 << (a - 1)))
 
     def total(value: Value, rounding: str) -> Value:
-        return shapes.add_carry(Const(other, signed(a)), *shapes.round_parts(value, shift, rounding))
+        return shapes.carrying_sum(Const(other, signed(a)), *shapes.round_parts(value, shift, rounding))
 
     values = interesting(b, [3 << max(0, shift - 1), 1 << max(0, shift - 1)], seed)
     found, _ = evaluate(signed(b), [lambda v, r=r: total(v, r) for r in ROUNDINGS], values)

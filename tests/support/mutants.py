@@ -15,102 +15,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 from amaranth.hdl import Value
 
-from striate.golden.dictionary import Dictionary
 from striate.hw import control, detect, exchange, gather, scatter, shapes, update
+from striate.hw.beds import bed as bed
+from striate.hw.beds import frames as frames
+from striate.hw.beds import small_design as small_design
 from striate.hw.emit import MESH_FILE, TILE_FILE, verilog
-from striate.hw.verify import Frame, Handshakes, Verdict, verify_frames
-from striate.sim.design import Design
-from striate.sim.fixed import quantise
+from striate.hw.verify import Verdict, verify_frames
 from striate.sim.plan import Plan
-from striate.sim.tiling import IntArray, Tiling
-
-
-# ---- the design and what it is put through ---------------------------------------------------------------------------
-def small_design() -> Design:
-    """Four tiles, short links, words of R that overflow, a step shift that changes: every mechanism at work."""
-    return Design(
-        image=(32, 32),
-        kernels=4,
-        patch=8,
-        stride=2,
-        preprocess="none",
-        threshold=0.1,
-        step_shift=((0, 3), (4, 4)),
-        steps=10,
-        tiles=(2, 2),
-        gather_lanes=8,
-        scatter_lanes=4,
-        detect_lanes=2,
-        link_depth=2,
-        membrane="s12.12",
-        residual_accumulator=15,
-    )
-
-
-def settling_design() -> Design:
-    """Three tiles in a row; a frame may end when three steps were quiet; update takes two positions a clock."""
-    return Design(
-        image=(8, 24),
-        kernels=2,
-        patch=6,
-        stride=2,
-        preprocess="none",
-        threshold=0.1,
-        step_shift=3,
-        steps=60,
-        settle=3,
-        tiles=(1, 3),
-        gather_lanes=4,
-        scatter_lanes=2,
-        detect_lanes=1,
-        update_positions=2,
-        link_depth=3,
-    )
-
-
-@functools.cache
-def bed(settling: bool) -> tuple[Plan, IntArray, IntArray]:
-    """The plan and two dictionaries."""
-    design = settling_design() if settling else small_design()
-    first, second = (
-        np.asarray(quantise(Dictionary.random(design.geometry, seed).atoms, design.formats.weight), np.int64)
-        for seed in ((2, 1) if settling else (1, 2))
-    )
-    return Plan.of(design, first), first, second
-
-
-def frames(plan: Plan, other: IntArray) -> list[Frame]:
-    """A refusal, a cold frame, a warm one with all ports stalled, and a cold one with other weights.
-
-    With settling: a cold frame whose events are all in the first tile, two links from the last; more of it; half of it.
-    """
-    if plan.settle:
-        image = np.zeros(plan.tiling.geometry.image_shape, np.int64)
-        corner = image[:, :, :6]
-        corner[:] = np.rint(np.random.default_rng(5).standard_normal(corner.shape) * 0.3 * (1 << plan.input.frac))
-        return [Frame(image, 60), Frame(image, 60, warm=True), Frame(image // 2, 60)]
-    rng = np.random.default_rng(5)
-
-    def image(amplitude: float) -> IntArray:
-        noise = np.rint(rng.standard_normal(plan.tiling.geometry.image_shape) * amplitude * (1 << plan.input.frac))
-        return np.clip(noise, plan.input.low, plan.input.high).astype(np.int64)
-
-    calm, loud = image(0.3), image(1.5)
-    other_values = {"threshold": plan.threshold_q // 2, "shift": plan.shift_range[1]}
-    stalled = Handshakes(seed=11, stall_in=40, stall_out=90, stall_weights=40)
-    return [
-        Frame(calm, 2, warm=True),
-        Frame(calm, 10),
-        Frame(loud, 3, warm=True, handshakes=stalled),
-        Frame(calm, 3, weights=other, handshakes=stalled),
-        Frame(calm, 3, warm=True, threshold=plan.threshold_q + 9),
-        Frame(calm, 9, cutoff=5, handshakes=stalled, **other_values),
-        Frame(loud, 3, warm=True, cutoff=0, threshold=other_values["threshold"]),
-        Frame(calm, 3, warm=True, weights=other, threshold=other_values["threshold"]),
-    ]
+from striate.sim.tiling import Tiling
 
 
 @functools.cache
@@ -368,7 +282,7 @@ MUTANTS = (
     Mutant(
         "event lost while the links are full",
         r"^code event",
-        edits=_in_tile(r"assign \update.accept = run & event_accept;", "event_accept", "1'h1"),
+        edits=_in_tile(r"assign \update.accept = \control.running & event_accept;", "event_accept", "1'h1"),
     ),
     Mutant(
         "D not held while update is frozen",
@@ -379,14 +293,12 @@ MUTANTS = (
     Mutant(
         "event lost while the FIFO is full",
         r"^residual event",
-        edits=_in_tile(
-            r"assign \detect.accept = \detect.run & \detect.event_accept ;", r"\detect.event_accept ", "1'h1"
-        ),
+        edits=_in_tile(r"assign _N_ = \detect.serialiser.accept & _N_;", r"\detect.serialiser.accept ", "1'h1"),
     ),
     Mutant(
         "FIFO of 15",
         r"^phase",
-        edits=_in_tile(r"assign \detect.event_accept = \gather.$signal != 5'h10;", "5'h10", "5'h0f"),
+        edits=_in_tile(r"assign _N_ = \gather.$signal$N == 4'hf;", "4'hf", "4'he"),
     ),
     Mutant("gather pauses a cycle short", r"^assertion", patch=_constant(gather, "HAZARD", 3)),
     Mutant("scatter pauses a cycle short", r"^(assertion|phase)", patch=_constant(scatter, "HAZARD", 3)),
@@ -426,7 +338,7 @@ MUTANTS = (
     Mutant(
         "code lost in the drain",
         r"^(code \(|end of)",
-        edits=_in_tile(r"assign \drain$N.i__ready = \drain$N.queue.level != 2'h2;", r"!= 2'h2", "!= 2'h3"),
+        edits=_in_tile(r"assign \drain$N.own_ready = \drain$N.queue.level != 2'h2;", r"!= 2'h2", "!= 2'h3"),
     ),
     Mutant(
         "overflow flag dropped",
