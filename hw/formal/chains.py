@@ -267,7 +267,12 @@ def front_inside(system: System, unnamed: Sequence[str]) -> System:
 
 
 def induction_of(
-    system: System, inside: Callable[[System, Sequence[str]], System], unit: str, names: int, **more: Any
+    system: System,
+    inside: Callable[[System, Sequence[str]], System],
+    unit: str,
+    names: int,
+    depth: int = 2,
+    **more: Any,
 ) -> Verdict:
     """The induction with what `inside` says of the registers of a unit. Amaranth gives numbers to signals that are made
     in one statement, so which is which is tried out: a proof is a proof, whatever it was told to look at.
@@ -276,7 +281,7 @@ def induction_of(
     verdict = None
     for choice in itertools.permutations(there, names):
         try:
-            verdict = induction(inside(system, choice), 2, **more)
+            verdict = induction(inside(system, choice), depth, **more)
         except z3.Z3Exception:  # widths that differ: not this one
             continue
         if verdict.proved:

@@ -11,7 +11,7 @@ import z3
 
 from .system import System
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)

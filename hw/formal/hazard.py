@@ -63,6 +63,20 @@ def _apart(m: Module, name: str, touch: Value) -> None:
     must(m, f"{name}_distance", ~touch | (since == HAZARD))
 
 
+def bank_address(word: Value, skips: Value, bank: int, width: int) -> Value:
+    """The address of a bank as the datapath forms it: the word, or the one after it where the bank's bit is set.
+
+    ValueError where the layout has another width: Amaranth cuts a slice beyond the end short, and a proof about an
+    empty address proves nothing.
+    """
+    if len(word) != width or bank >= len(skips):
+        raise ValueError(f"bank {bank}: an address of {width} bits from {len(word)}, {len(skips)} banks")
+    address = (word + skips[bank])[:width]
+    if len(address) != width:
+        raise ValueError(f"bank {bank}: an address of {len(address)} bits, {width} are needed")
+    return address
+
+
 class GatherHarness(wiring.Component):
     """Gather with residual events in raster order, channel by channel (`ordered`), offered at any time."""
 
@@ -101,8 +115,7 @@ class GatherHarness(wiring.Component):
         touch = Signal()
         with m.If(issue.gather):
             for bank in range(t.positions_per_cycle):
-                width = bits(t.drive_depth)
-                address = issue.d_addr[bank * width : (bank + 1) * width]
+                address = bank_address(issue.d_addr, issue.d_skip, bank, bits(t.drive_depth))
                 for group in range(t.kernel_groups):
                     mine = (self.any_bank == bank) & (self.any_group == group) & (self.any_word == address)
                     with m.If(mine & issue.d_en[bank * t.kernel_groups + group]):
@@ -162,9 +175,8 @@ class ScatterHarness(wiring.Component):
         touch = Signal()
         with m.If(issue.scatter):
             for n in range(t.scatter_lanes):
-                width = bits(t.residual_depth)
                 bank = n // t.columns_per_word
-                address = issue.r_addr[bank * width : (bank + 1) * width]
+                address = bank_address(issue.r_addr, issue.r_skip, bank, bits(t.residual_depth))
                 with m.If((self.any_lane == n) & issue.r_en[n] & (self.any_word == address)):
                     m.d.comb += touch.eq(1)
         _apart(m, "residual", touch)

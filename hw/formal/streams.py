@@ -7,6 +7,7 @@ word. Every beat may be the one, so none is lost, repeated, changed or overtaken
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import z3
@@ -226,8 +227,8 @@ def link_inside(system: System, depth: int, last: str = "link.$signal") -> Syste
     return system.claim(**claims)
 
 
-def serialiser_inside(system: System, lanes: int, width: int) -> System:
-    """`SerialiserHarness` likewise."""
+def serialiser_inside(system: System, lanes: int, width: int, unnamed: Sequence[str] = ()) -> System:
+    """`SerialiserHarness` likewise. `unnamed`: the wire that holds the lowest marked lane, where there are several."""
     w = system.wire
     mask, values, occupied = (w(f"serialiser.{name}") for name in ("mask", "values", "occupied"))
     shift = _wide(w("any_lane"), 8)
@@ -238,7 +239,9 @@ def serialiser_inside(system: System, lanes: int, width: int) -> System:
     )
     waiting = w("waiting")
     several = (mask & (mask - 1)) != 0
+    lowest = {f"lowest_{n}": w(name) == (mask & -mask) for n, name in enumerate(unnamed)}
     return system.claim(
+        **lowest,
         marked=z3.If(_is(occupied), bit == waiting, z3.And(mask == 0, waiting == 0)),
         words=z3.Implies(_is(waiting), same),
         more=_is(w("serialiser.more")) == several,

@@ -277,7 +277,7 @@ def test_a_link_that_forgets_to_forget_is_refuted() -> None:
     assert bounded(system(streams.LinkHarness(plan, wrong(plan))), 8).refuted
 
 
-@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.slow), 2, 5])
+@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_serialiser(lanes: int) -> None:
     found = system(streams.SerialiserHarness(lanes))
 
