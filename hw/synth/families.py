@@ -115,8 +115,8 @@ FAMILIES: dict[str, Family] = {
         ("--vopt", "cst="), ("--write", "routed.json"), "fs", True, 120.0, _gowin,
     ),
 }  # fmt: skip
-"""Family by name. The ceilings are far above what a machine here reaches: 200 MHz is about what an ECP5's block
-memory does with its output register, 48 MHz is the UP5K's own oscillator."""
+"""Family by name. The ceilings are round numbers chosen here, well above what any machine of this project reaches; they
+are no data sheet's limits."""
 
 
 def family_of(part: Part) -> Family:
