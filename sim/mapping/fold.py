@@ -93,7 +93,12 @@ def services(plan: Plan, weights: IntArray, image: IntArray, steps: int) -> Serv
 
     Args:
         plan: the logical machine. weights, image: (K, C, p, p) and (C, H, W) integers of its formats.
+
+    Raises:
+        InputError: a machine with refreshes, whose clock is not known folded.
     """
+    if plan.refresh:
+        raise InputError(f"machine.refresh {plan.refresh} is not modelled on folded tiles; use machine.refresh = 0")
     t, g = plan.tiling, plan.tiling.geometry
     (th, tw), reach = t.block, g.reach
     update, scatter, written, read = (np.zeros((steps, t.count), np.int64) for _ in range(4))

@@ -36,8 +36,8 @@ class MemoryUse:
 class Resources:
     """Of a machine: the memories of one tile, tiles, memory blocks of all tiles, multipliers.
 
-    ``board_blocks`` are those of the serial link and the core beside the tiles; ``lut`` and ``ff`` are estimates and
-    hold these too.
+    ``board_blocks`` are those of the serial link, the core and the input kept for a refresh, beside the tiles; ``lut``
+    and ``ff`` are estimates and hold the link and the core too.
     """
 
     memories: tuple[MemoryUse, ...]
@@ -166,8 +166,14 @@ def resources(plan: Plan, device: Device = _DEFAULT) -> Resources:
         t.count * lanes * lane_multipliers(plan, device),
         round(cells(plan, device, "lut")),
         round(cells(plan, device, "ff")),
-        BOARD_BLOCKS.get(device.family, 0),
+        BOARD_BLOCKS.get(device.family, 0) + _frame_store(plan, device),
     )
+
+
+def _frame_store(plan: Plan, device: Device) -> int:
+    """Blocks in which the front keeps the input for ``machine.refresh``: once a machine, none without."""
+    words, width = plan.frame_store
+    return choose(words, width, device).blocks if words else 0
 
 
 def budget(plan: Plan, device: Device | str) -> Budget:

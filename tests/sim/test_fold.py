@@ -158,3 +158,10 @@ def test_channels_and_odd_strides() -> None:
     found = services(plan, weights_of(design, dictionary), plan.quantise_image(image), 5)
     assert found.read.sum() == found.run.counts.scattered_events > 0
     assert folded(found, (1, 1)).cycles > folded(found, (2, 1), memory_bits_per_clock=64).cycles
+
+
+def test_a_refresh_is_not_folded() -> None:
+    design = DESIGN.replace(refresh=5)
+    image = np.zeros((1, 32, 32), np.int64)
+    with pytest.raises(InputError, match=r"machine.refresh 5 is not modelled on folded tiles; use machine.refresh = 0"):
+        services(plan_of(design, DICTIONARY), weights_of(design, DICTIONARY), image, 10)

@@ -160,3 +160,12 @@ def test_unknown_boards_are_refused() -> None:
         device_of("foo")
     with pytest.raises(InputError, match="not 'bar'"):
         budget(plan_of(), "bar")
+
+
+def test_the_input_kept_for_a_refresh_is_counted_once() -> None:
+    """128x128 words of 10 bits: ten blocks of 16384 x 1, however many tiles there are."""
+    for tiles, lanes in (((4, 1), 32), ((4, 2), 16)):
+        keys = {"tiles": tiles, "gather_lanes": lanes}
+        without, kept = (resources(plan_of(**keys, refresh=n)) for n in (0, 25))
+        assert kept.all_blocks - without.all_blocks == 10
+        assert kept.memories == without.memories
