@@ -28,13 +28,13 @@ from ...sim.fixed import quantise
 from ...sim.machine import Machine
 from ...sim.plan import Plan, Values
 from ...sim.run import Ports
-from ...sim.tiling import IntArray, bits
+from ...sim.tiling import IntArray
 from ..drain import CodeLayout
 from ..emit import quantised
 from ..feed import CommandLayout
-from ..tile import trace_members
 from .checker import Checker, Expected
 from .run import DESIGN_VARIABLE, SEED_VARIABLE
+from .tile_monitor import TileMonitor, signed
 
 PERIOD = 10  # ns
 LATEST = 200_000  # clocks after which a frame is given up
@@ -43,17 +43,6 @@ LATEST = 200_000  # clocks after which a frame is given up
 def now() -> int:
     """The clock under way, counted from the beginning of the simulation."""
     return int(get_sim_time("ns")) // PERIOD
-
-
-def signed(value: int, width: int) -> int:
-    """The low ``width`` bits as a signed number."""
-    value &= (1 << width) - 1
-    return value - (1 << width) if value >> (width - 1) else value
-
-
-def lanes(value: int, width: int, count: int) -> list[int]:
-    """``count`` signed lanes of a word, the lowest first."""
-    return [signed(value >> (n * width), width) for n in range(count)]
 
 
 @dataclass(frozen=True)
@@ -146,101 +135,6 @@ class CodeMonitor:
             await FallingEdge(self.dut.clk)
             self.dut.codes__ready.value = 0 if self.closing else int(self.random.random() >= self.gap)
             await ReadOnly()
-
-
-class TileMonitor:
-    """Decodes the write trace of one tile into copies of its memories, its events and its phases."""
-
-    OFTEN = ("phase", "hazard", "u_en", "d_en", "r_en", "s_en", "event", "sent", "pixel", "step_done")
-
-    def __init__(self, dut: Any, plan: Plan, tile: int, memories: dict[str, IntArray]) -> None:
-        self.plan, self.tile = plan, tile
-        self.memories = {name: words[tile] for name, words in memories.items()}
-        self._port = {name: getattr(dut, f"trace_{tile}_{name}") for name in trace_members(plan)}
-        self._often = [self._port[name] for name in self.OFTEN]
-        self._refreshed = self._port.get("refreshed")
-        self.phase = 0
-        self.phases: list[tuple[int, int, int]] = []
-        self.codes: list[list[int]] = []
-        self.pixels: list[list[int]] = []
-        self.link_events = 0
-
-    def forget(self) -> None:
-        """A new frame begins."""
-        self.phases, self.codes, self.pixels, self.link_events = [], [], [], 0
-
-    def _read(self, name: str) -> int:
-        return int(self._port[name].value)
-
-    def sample(self, cycle: int) -> int | None:
-        """Look at one clock; the step n that the tile ended in it, or -1 - n for a refresh before it, if it did."""
-        phase, hazard, u, d, r, s, event, sent, pixel, done = (int(port.value) for port in self._often)
-        assert not hazard, f"tile {self.tile}, cycle {cycle}: two touches of one word are too close"
-        if phase != self.phase:
-            self.phase = phase
-            self.phases.append((self.tile, phase, cycle))
-        if u:
-            self._membrane()
-        if d:
-            self._drive(d)
-        if r:
-            self._residual(r)
-        if s:
-            self._sent(s)
-        if event:
-            k, i, j, dy = (self._read(f"event_{name}") for name in ("k", "i", "j", "dy"))
-            self.codes.append([k, i, j, signed(dy, self.plan.code_change_width)])
-        if sent:
-            self.link_events += sent.bit_count()
-        if pixel:
-            c, y, x, dr = (self._read(f"pixel_{name}") for name in ("c", "y", "x", "dr"))
-            self.pixels.append([c, y, x, signed(dr, self.plan.residual_change_width)])
-        if self._refreshed is not None and int(self._refreshed.value):
-            return -1 - self._read("step")
-        return self._read("step") - 1 if done else None
-
-    def _membrane(self) -> None:
-        t, width = self.plan.tiling, self.plan.membrane.width
-        k, together = t.geometry.kernels, t.update_positions
-        values = lanes(self._read("u_data"), width, together * k)
-        for n in range(together):
-            at = divmod(self._read("u_addr") * together + n, t.block[1])
-            self.memories["membrane"][at] = values[n * k : (n + 1) * k]
-
-    def _drive(self, enable: int) -> None:
-        t, width = self.plan.tiling, self.plan.drive_width
-        k, groups, per, ab = t.geometry.kernels, t.kernel_groups, t.kernels_per_cycle, bits(t.drive_depth)
-        addresses, words = self._read("d_addr"), self._read("d_data")
-        for bank in range(t.positions_per_cycle):
-            address = addresses >> (bank * ab) & ((1 << ab) - 1)
-            i, j = address // t.drive_words_per_row, address % t.drive_words_per_row * t.positions_per_cycle + bank
-            if i >= t.block[0] or j >= t.block[1]:
-                continue
-            values = lanes(words >> (bank * k * width), width, k)
-            for kernel in range(k):
-                if enable >> (bank * groups + kernel // per) & 1:
-                    self.memories["drive"][i, j, kernel] = values[kernel]
-
-    def _residual(self, enable: int) -> None:
-        t, ab = self.plan.tiling, bits(self.plan.tiling.residual_depth)
-        values = lanes(self._read("r_data"), self.plan.residual_width, t.scatter_lanes)
-        addresses = self._read("r_addr")
-        for n in range(t.scatter_lanes):
-            address = addresses >> (n // t.columns_per_word * ab) & ((1 << ab) - 1)
-            self._pixel("residual", enable >> n & 1, address, t.residual_words_per_row, t.scatter_lanes, n, values[n])
-
-    def _sent(self, enable: int) -> None:
-        t = self.plan.tiling
-        values = lanes(self._read("s_data"), self.plan.residual.width, t.detect_lanes)
-        address = self._read("s_addr")
-        for n in range(t.detect_lanes):
-            self._pixel("sent", enable >> n & 1, address, t.sent_words_per_row, t.detect_lanes, n, values[n])
-
-    def _pixel(self, name: str, enable: int, address: int, words: int, count: int, lane: int, value: int) -> None:
-        (rows, columns), channels = self.plan.tiling.region, self.plan.tiling.geometry.channels
-        row, x = address // words, address % words * count + lane
-        if enable and row < channels * rows and x < columns:
-            self.memories[name][row // rows, row % rows, x] = value
 
 
 class Testbench:

@@ -73,7 +73,7 @@ class Device:
 
 _ICE40_UP5K = Device(
     "iCE40 UP5K", 5_280, 30, 8, "4-kbit block", ICE40_SHAPES, (16, 16), lut_ram=False, enable=1, block_price=64,
-    single_port_bits=4 * 262_144, family="ice40", routable=0.97, source=_UP5K,
+    single_port_bits=4 * 262_144, family="ice40", routable=0.94, source=_UP5K,
 )  # fmt: skip
 _ECP5_25F = Device("ECP5 25F", 24_288, 56, 28)
 _ECP5_45F = Device("ECP5 45F", 43_848, 108, 72)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cocotb.types import LogicArray
 
 from striate.golden.dictionary import Dictionary
 from striate.hw.cosim.run import run_bench
+from striate.hw.cosim.tile_monitor import enabled_lanes
 from striate.hw.toolchain import ToolError
 from striate.hw.verilated import build_icarus
 from striate.sim.design import Design
@@ -43,6 +45,17 @@ def test_benches_pass_on_icarus(name: str, tmp_path: Path) -> None:
     dictionary = Dictionary.random(design.geometry, 3)
     results = run_bench(design, tmp_path / "run", dictionary=dictionary, seed=4, simulator="icarus", timeout=7200)
     assert results.ok and results.passed >= TESTS, f"{results.failures}\n{results.tail}"
+
+
+def test_unknown_bits_count_where_a_lane_is_enabled() -> None:
+    """An unknown bit in a lane that is not written is nobody's; in one that is written it ends the bench."""
+    word = LogicArray("01X010")
+    assert enabled_lanes(word, 2, [True, False, True]) == [2, 0, 1]
+    for enables in ([True, True, True], [False, True, False]):
+        with pytest.raises(AssertionError, match="lane 1 of 01X010 is unknown"):
+            enabled_lanes(word, 2, enables)
+    with pytest.raises(AssertionError, match="lane 3"):  # the port is narrower than the plan says
+        enabled_lanes(word, 2, [True, False, True, True])
 
 
 @pytest.mark.slow

@@ -226,7 +226,7 @@ def test_what_was_not_reached_is_a_dash() -> None:
     broken = Verdict(False, 1, mismatches=1).as_dict()
     lines = dict(tables.verify_lines(broken))
     assert lines["cycles"] == lines["events"] == tables.DASH and lines["designs, steps"] == f"1, {tables.DASH}"
-    lines = dict(tables.verify_lines(Verdict(True, 1, 5, 100, 0, 12, 12).as_dict()))
+    lines = dict(tables.verify_lines(Verdict(True, 1, 5, words_compared=100, cycles_rtl=12, cycles_model=12).as_dict()))
     assert lines["cycles"] == "12 RTL, 12 model" and lines["events"] == "0 code, 0 residual, 0 link"
 
 
