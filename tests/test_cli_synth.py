@@ -152,3 +152,25 @@ def test_wrong_use_is_one_line(
     status, out, err = run(capsys, *words)
     assert status == 2 and out == "" and err.count("\n") == 1 and said in err, err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--board", "icebreaker", "--textcfg"], "--textcfg is for an ECP5, and icebreaker has a up5k; leave it out"),
+        (["--board", "icebreaker", "--out-of-context"], "--out-of-context is for an ECP5, and icebreaker has a up5k"),
+        (["--board", "ulx3s-85f", "--limit", "-1"], "--limit -1: must be a number of minutes above 0"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_search(
+    words: list[str], said: str, flow: Flow, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, err = run(capsys, *words, "--out", str(tmp_path / "o"))
+    assert (status, out) == (2, "") and said in err and not flow.asked
+
+
+def test_a_folder_that_cannot_be_made(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--board", "ulx3s-25f", "--out", "/proc/x", *SMALL, "--set", "machine.gather_lanes=4"]
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
+    assert "/proc/x cannot be written: " in err and "name another folder" in err and len(err.splitlines()) == 1

@@ -1,5 +1,6 @@
 """``striate synth``."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,11 @@ def synth(
     if out_of_context and textcfg:
         raise InputError("--textcfg needs pins, which --out-of-context has none of; leave one of them out")
     part = board_of(board)
+    if (textcfg or out_of_context) and part.family != "ecp5":
+        option = "--textcfg" if textcfg else "--out-of-context"
+        raise InputError(f"{option} is for an ECP5, and {board} has a {part.device}; leave it out")
+    if not (math.isfinite(limit) and limit > 0):
+        raise InputError(f"--limit {limit:g}: must be a number of minutes above 0; 60 without the option")
     clock_mhz = part.clock_mhz if clock is None else clock
     design = design.replace({"target.board": board, "target.clock_mhz": float(clock_mhz)})
     changes: tuple[str, ...] = ()

@@ -251,9 +251,12 @@ def _claim(out: Path, job: str, force: bool) -> None:
         for path in out.glob("top.*"):
             path.unlink()
         (out / RECORD).unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / JOB) as aside:
-        aside.write_text(job)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with replacing(out / JOB) as aside:
+            aside.write_text(job)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}; name another folder") from error
 
 
 def _flip_flops(family: Family, netlist: Netlist) -> dict[str, Count]:
