@@ -73,8 +73,9 @@ endmodule
 // address bits are then enables of the units; one of 4, 2 or 1 bits is a part of the low eight bits of a unit. With
 // both ports 36 wide, port A writes {DIB, DIA} and port B reads {DOB, DOA}.
 //
-// Where one port reads what the other writes in the same cycle the word read is undefined: here its units are
-// inverted, so that a design that needs it fails.
+// Where one port reads what the other writes in the same cycle the bits read are undefined: here they are inverted, so
+// that a design that needs them fails; the other bits of the word, and of its unit, are not touched. Bits that both
+// ports write in the same cycle would be undefined from then on: that stops the simulation.
 module DP16KD (
     input DIA0, DIA1, DIA2, DIA3, DIA4, DIA5, DIA6, DIA7, DIA8, DIA9, DIA10, DIA11, DIA12, DIA13, DIA14, DIA15,
     DIA16, DIA17, ADA0, ADA1, ADA2, ADA3, ADA4, ADA5, ADA6, ADA7, ADA8, ADA9, ADA10, ADA11, ADA12, ADA13, CLKA, CEA,
@@ -230,30 +231,47 @@ module DP16KD (
     wire [35:0] old_b = {units[first_b | 11'd3], units[first_b | 11'd2], units[first_b | 11'd1], units[first_b]};
     wire [35:0] new_a = old_a & ~bits_a | put_a & bits_a, new_b = old_b & ~bits_b | put_b & bits_b;
 
-    // units that the other port writes in this cycle
+    // bits of a port's units that the other port writes in this cycle
     function [35:0] clash(input [10:0] mine, input [10:0] other, input [35:0] bits, input writes);
         integer i, j;
         begin
             clash = 36'b0;
             for (i = 0; i < 4; i = i + 1)
                 for (j = 0; j < 4; j = j + 1)
-                    if (writes && (mine | i[10:0]) == (other | j[10:0]) && |bits[9 * j +: 9]) clash[9 * i +: 9] = 9'h1ff;
+                    if (writes && (mine | i[10:0]) == (other | j[10:0])) clash[9 * i +: 9] = clash[9 * i +: 9] | bits[9 * j +: 9];
         end
     endfunction
     wire [35:0] clash_a = clash(first_a, first_b, bits_b, write_b), clash_b = clash(first_b, first_a, bits_a, write_a);
 
+    // narrow words touch their own bits only: the other port may write others of the same unit
     always @(posedge clock_a)
         if (write_a) begin
-            if (|bits_a[8:0]) units[first_a] <= new_a[8:0];
-            if (|bits_a[17:9]) units[first_a | 11'd1] <= new_a[17:9];
-            if (|bits_a[26:18]) units[first_a | 11'd2] <= new_a[26:18];
-            if (|bits_a[35:27]) units[first_a | 11'd3] <= new_a[35:27];
+            case (DATA_WIDTH_A)
+                4: units[first_a][{address_a[2], 2'b0} +: 4] <= data_a[3:0];
+                2: units[first_a][{address_a[2:1], 1'b0} +: 2] <= data_a[1:0];
+                1: units[first_a][address_a[2:0]] <= data_a[0];
+                default: begin
+                    if (|bits_a[8:0]) units[first_a] <= put_a[8:0];
+                    if (|bits_a[17:9]) units[first_a | 11'd1] <= put_a[17:9];
+                    if (|bits_a[26:18]) units[first_a | 11'd2] <= put_a[26:18];
+                    if (|bits_a[35:27]) units[first_a | 11'd3] <= put_a[35:27];
+                end
+            endcase
         end
     always @(posedge clock_b)
         if (write_b) begin
-            if (|bits_b[8:0]) units[first_b] <= new_b[8:0];
-            if (|bits_b[17:9]) units[first_b | 11'd1] <= new_b[17:9];
+            case (DATA_WIDTH_B)
+                4: units[first_b][{address_b[2], 2'b0} +: 4] <= data_b[3:0];
+                2: units[first_b][{address_b[2:1], 1'b0} +: 2] <= data_b[1:0];
+                1: units[first_b][address_b[2:0]] <= data_b[0];
+                default: begin
+                    if (|bits_b[8:0]) units[first_b] <= put_b[8:0];
+                    if (|bits_b[17:9]) units[first_b | 11'd1] <= put_b[17:9];
+                end
+            endcase
         end
+    always @(posedge clock_a)
+        if (write_a && |(clash_a & bits_a)) begin $display("DP16KD: both ports write the same bits"); $stop; end
 
     // the output of a port: kept, new or old word while the port writes; then perhaps a register
     wire clear_a = RESETMODE == "ASYNC" & RSTA, clear_b = RESETMODE == "ASYNC" & RSTB;
@@ -263,8 +281,8 @@ module DP16KD (
         else if (RSTA) read_a <= 36'b0;
         else if (CEA & chosen_a) begin
             if (!WEA) read_a <= picked(DATA_WIDTH_A, address_a, old_a ^ clash_a);
-            else if (WRITEMODE_A == "WRITETHROUGH") read_a <= picked(DATA_WIDTH_A, address_a, new_a);
-            else if (WRITEMODE_A == "READBEFOREWRITE") read_a <= picked(DATA_WIDTH_A, address_a, old_a);
+            else if (WRITEMODE_A == "WRITETHROUGH") read_a <= picked(DATA_WIDTH_A, address_a, new_a ^ clash_a);
+            else if (WRITEMODE_A == "READBEFOREWRITE") read_a <= picked(DATA_WIDTH_A, address_a, old_a ^ clash_a);
         end
     always @(posedge clock_a or posedge clear_a)
         if (clear_a) held_a <= 36'b0;
@@ -275,8 +293,8 @@ module DP16KD (
         else if (RSTB) read_b <= 36'b0;
         else if (CEB & chosen_b) begin
             if (!WEB) read_b <= picked(DATA_WIDTH_B, address_b, old_b ^ clash_b);
-            else if (WRITEMODE_B == "WRITETHROUGH") read_b <= picked(DATA_WIDTH_B, address_b, new_b);
-            else if (WRITEMODE_B == "READBEFOREWRITE") read_b <= picked(DATA_WIDTH_B, address_b, old_b);
+            else if (WRITEMODE_B == "WRITETHROUGH") read_b <= picked(DATA_WIDTH_B, address_b, new_b ^ clash_b);
+            else if (WRITEMODE_B == "READBEFOREWRITE") read_b <= picked(DATA_WIDTH_B, address_b, old_b ^ clash_b);
         end
     always @(posedge clock_b or posedge clear_b)
         if (clear_b) held_b <= 36'b0;

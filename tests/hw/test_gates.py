@@ -340,7 +340,7 @@ def test_ice40_accumulator(tmp_path: Path) -> None:
     """Both adders as one of 32 bits that sums products, adding and subtracting, held and loaded."""
     body = (
         "SB_MAC16 #(.A_SIGNED(1), .B_SIGNED(1), .TOPOUTPUT_SELECT(1), .BOTOUTPUT_SELECT(1), .TOPADDSUB_LOWERINPUT(2), "
-        ".BOTADDSUB_LOWERINPUT(2), .TOPADDSUB_CARRYSELECT(3), .TOPADDSUB_UPPERINPUT(0), .BOTADDSUB_UPPERINPUT(0)) m "
+        ".BOTADDSUB_LOWERINPUT(2), .TOPADDSUB_CARRYSELECT(2), .TOPADDSUB_UPPERINPUT(0), .BOTADDSUB_UPPERINPUT(0)) m "
         "(.CLK(clk), .CE(i[64]), .A(i[15:0]), .B(i[31:16]), .C(i[47:32]), .D(i[63:48]), .ADDSUBTOP(i[65]), "
         ".ADDSUBBOT(i[65]), "
         ".OHOLDTOP(i[66]), .OHOLDBOT(i[66]), .OLOADTOP(i[67]), .OLOADBOT(i[67]), .O(o[31:0])); assign o[127:32] = 0;"
@@ -356,7 +356,8 @@ def test_ice40_accumulator(tmp_path: Path) -> None:
             total = (c << 16 | d) if load else total + (-product if sub else product)
         total &= 0xFFFFFFFF
         wanted.append(total)
-    # a subtraction complements the kept sum, adds the product and complements again: kept - product
+    # a subtraction complements the kept sum, adds the product and complements again: kept - product; carry select 2
+    # is the lower adder's plain carry, which this needs (3 inverts it in a subtraction)
     assert run(words) == wanted
 
 
