@@ -53,8 +53,8 @@ def row(found: dict[str, Any]) -> str:
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table; triples are minimum, median and maximum over the crops."""
     head = [
-        "board", "image", "network", "MHz routed / asked", "LUT (estimate)", "blocks", "multipliers", "cycles", "frames/s",
-        "code events", "residual events",
+        "board", "image", "network", "MHz routed / asked", "LUT (estimate)", "blocks", "multipliers", "cycles",
+        "frames/s", "code events", "residual events",
     ]  # fmt: skip
     return "\n".join([f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(row(found) for found in rows)]) + "\n"
 

@@ -2,8 +2,9 @@
 
     python benchmarks/mutation.py [--quick]
 
-The frames are those of ``hw/beds.py``. Nothing is timed but for the seconds beside each fault, of a loaded machine or
-not; every fault is listed under "faults" of the results.
+The frames are those of ``hw/beds.py``. A survivor that is proved to change nothing (``hw/equivalence.py``; the kind of
+proof is its "by") is not counted in ``score_percent``, but is in ``of_all_percent``. Nothing is timed but for the
+seconds beside each fault, of a loaded machine or not; every fault is listed under "faults" of the results.
 """
 
 import json
@@ -14,7 +15,8 @@ from common import RESULTS, Row, arguments, machine, markdown  # isort: skip
 
 from striate.golden.archive import replacing
 from striate.hw.beds import bed, frames
-from striate.hw.mutation import KILLED, Result, build_mutants, judge, score
+from striate.hw.equivalence import settled
+from striate.hw.mutation import EQUIVALENT, KILLED, Result, build_mutants, judge, score
 
 SEED = 1
 BEDS: dict[str, tuple[bool, dict[str, int]]] = {
@@ -24,13 +26,16 @@ BEDS: dict[str, tuple[bool, dict[str, int]]] = {
 
 def rows_of(name: str, results: list[Result]) -> list[Row]:
     """One row a module."""
-    rows: list[Row] = []
-    for module in ("tile", "mesh"):
-        own = [result for result in results if result.mutation.module == module]
-        killed = sum(result.outcome == KILLED for result in own)
-        rows.append({"group": "mutation", "what": f"{name}: {module}", "faults": len(own), "killed": killed,
-                     "score_percent": 100 * score(own)})  # fmt: skip
-    return rows
+    return [row_of(f"{name}: {module}", [result for result in results if result.mutation.module == module])
+            for module in ("tile", "mesh")]  # fmt: skip
+
+
+def row_of(what: str, results: list[Result]) -> Row:
+    """Counts and scores."""
+    outcomes = Counter(result.outcome for result in results)
+    return {"group": "mutation", "what": what, "faults": len(results), "killed": outcomes[KILLED],
+            "proved_equivalent": outcomes[EQUIVALENT], "score_percent": 100 * score(results),
+            "of_all_percent": 100 * outcomes[KILLED] / len(results)}  # fmt: skip
 
 
 def unit_of(by: str) -> str:
@@ -49,13 +54,14 @@ def main() -> None:
         plan, weights, other = bed(settling)
         chosen = {"tile": 4, "mesh": 2} if options.quick else counts
         results = judge(build_mutants(plan, chosen, SEED), weights, frames(plan, other), progress=told)
+        results = settled(plan, results)
         rows += rows_of(name, results)
         faults += [{"bed": name} | result.as_dict() for result in results]
         everything += results
-    rows.append({"group": "mutation", "what": "all", "faults": len(everything),
-                 "killed": sum(result.outcome == KILLED for result in everything),
-                 "score_percent": 100 * score(everything)})  # fmt: skip
+    rows.append(row_of("all", everything))
     units = Counter(unit_of(result.by) for result in everything if result.outcome == KILLED)
+    proofs = Counter(result.by for result in everything if result.outcome == EQUIVALENT)
+    rows += [{"group": "proved equivalent", "what": kind, "faults": count} for kind, count in proofs.most_common()]
     rows += [{"group": "killed by", "what": unit, "faults": count} for unit, count in units.most_common()]
     results_of: dict[str, Any] = {"name": "mutation", "machine": where, "rows": rows}
     results_of |= {"seed": SEED, "score": score(everything), "faults": faults}

@@ -67,7 +67,9 @@ def bed(settling: bool) -> tuple[Plan, IntArray, IntArray]:
 
 
 def frames(plan: Plan, other: IntArray) -> list[Frame]:
-    """A refusal, a cold frame, a warm one with all ports stalled, and a cold one with other weights.
+    """Refusals, cold and warm frames, stalled or not, with other weights, thresholds, cutoffs and shifts. The threshold
+    that is kept is tried bit by bit: with each bit high and low, and refused where one bit differs. The counts are
+    large enough to reach past the low bits, and frames of very many steps are broken off.
 
     With settling: a cold frame whose events are all in the first tile, two links from the last; more of it; half of it.
     """
@@ -83,6 +85,7 @@ def frames(plan: Plan, other: IntArray) -> list[Frame]:
         return np.clip(noise, plan.input.low, plan.input.high).astype(np.int64)
 
     calm, loud = image(0.3), image(1.5)
+    unlike = plan.threshold_q ^ (1 << plan.threshold_width) - 1
     half, smallest = plan.threshold_q // 2, plan.shift_range[1]
     stalled = Handshakes(seed=11, stall_in=40, stall_out=90, stall_weights=40)
     return [
@@ -94,4 +97,12 @@ def frames(plan: Plan, other: IntArray) -> list[Frame]:
         Frame(calm, 9, cutoff=5, handshakes=stalled, threshold=half, shift=smallest),
         Frame(loud, 3, warm=True, cutoff=0, threshold=half),
         Frame(calm, 3, warm=True, weights=other, threshold=half),
+        Frame(calm, 0),
+        Frame(calm, 2, threshold=0),
+        Frame(loud, 2, threshold=unlike),
+        Frame(calm, 2, warm=True, threshold=unlike),
+        *[Frame(calm, 2, warm=True, threshold=unlike ^ 1 << bit) for bit in range(plan.threshold_width)],
+        Frame(loud, 7, threshold=plan.threshold_q // 8, shift=smallest),
+        *[Frame(calm, steps % (1 << plan.steps_width), reset_after=4000, shift=shift) for steps in (0x5555, 0xAAAA)
+          for shift in plan.shift_range],
     ]

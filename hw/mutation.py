@@ -34,7 +34,7 @@ SELECT = "mutant"
 WIDTH = 12
 """Its bits."""
 MODULES = {"tile": TILE, "mesh": TOP}
-KILLED, SURVIVED = "killed", "survived"
+KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one fault. ``by``: the unit of the first difference; ``frame``: the frame it is in."""
+    """What became of one fault. ``by``: the unit of the first difference, or how it was proved that there is none
+    (``hw/equivalence.py``); ``frame``: the frame it is in."""
 
     mutation: Mutation
-    outcome: str  # KILLED or SURVIVED
+    outcome: str  # KILLED, SURVIVED or EQUIVALENT
     by: str = ""
     frame: int = -1
     seconds: float = 0.0
@@ -89,14 +90,15 @@ class Mutants:
 
 
 def score(results: Sequence[Result]) -> float:
-    """Killed faults over all; none is left out as equivalent to no fault.
+    """Killed faults over all that are not proved to be none.
 
     Raises:
         InputError: no fault to divide by.
     """
-    if not results:
+    counted = [result.outcome == KILLED for result in results if result.outcome != EQUIVALENT]
+    if not counted:
         raise InputError("a mutation score of 0 faults; use at least 1")
-    return sum(result.outcome == KILLED for result in results) / len(results)
+    return sum(counted) / len(counted)
 
 
 def mutate(plan: Plan, module: str, count: int, seed: int) -> tuple[str, tuple[Mutation, ...]]:

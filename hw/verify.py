@@ -200,6 +200,12 @@ class _Session:
             self.check.differ("weight stream: beats accepted", 0, -1, self.plan.layout.beat_count, loaded)
         self.machine = Machine(self.plan, weights)
 
+    def _steps(self, frame: Frame) -> int:
+        """As many steps as can be seen: one has a clock a word of U at least, and a frame may be broken off."""
+        if frame.reset_after < 0:
+            return frame.steps
+        return min(frame.steps, frame.reset_after // self.plan.tiling.membrane_depth + 1)
+
     def run(self, n: int, frame: Frame) -> None:
         """One frame in both, compared word by word as it goes and cycle by cycle at its end."""
         check, rtl = self.check, self.rtl
@@ -216,7 +222,7 @@ class _Session:
         expected = Expected(self.plan)
         change = frame.image - (self.machine.input if frame.warm else 0)
         run = self.machine.frame(
-            frame.image, frame.steps, warm=frame.warm, threshold=frame.threshold, cutoff=frame.cutoff,
+            frame.image, self._steps(frame), warm=frame.warm, threshold=frame.threshold, cutoff=frame.cutoff,
             shift=frame.shift, observe=expected.observe, refreshed=expected.observe_refresh,
         )  # fmt: skip
         assert run.cycles is not None
@@ -439,6 +445,7 @@ def random_frames(drawn: RandomDesign) -> list[Frame]:
     goes_on = drawn.values(3)
     goes_on["threshold"] = two["threshold"]
     other = drawn.plan.threshold_q % drawn.plan.membrane.high + 1
+    held = drawn.plan.threshold_q if three["threshold"] is None else three["threshold"]
     return [
         Frame(first, short, warm=True),  # just out of reset: refused
         Frame(first, drawn.steps),  # cold, never stalled, the design's values
@@ -454,6 +461,8 @@ def random_frames(drawn: RandomDesign) -> list[Frame]:
         Frame(first, short, handshakes=stalls(120), **three),
         Frame(first, short, threshold=0),  # refused
         Frame(first, short, warm=True, threshold=three["threshold"]),
+        # another threshold than the state's, in one bit: refused
+        *[Frame(first, short, warm=True, threshold=held ^ 1 << bit) for bit in range(drawn.plan.threshold_width)],
     ]
 
 
