@@ -46,11 +46,11 @@ def board(
     from ..sim.machine import load_dictionary, simulate
 
     rate = baud if baud is not None else board_of(design.target.board).baud
+    n, at, dictionary = design.network, parse_crop(crop), load_dictionary(design)
+    plan, weights = quantised(design, dictionary)
+    image = load_image(picture, crop=at, size=n.image, channels=n.channels, preprocess=design.input.preprocess)
     line = SerialPort(port, rate)
     try:
-        n, at, dictionary = design.network, parse_crop(crop), load_dictionary(design)
-        plan, weights = quantised(design, dictionary)
-        image = load_image(picture, crop=at, size=n.image, channels=n.channels, preprocess=design.input.preprocess)
         info: dict[str, Any] = {
             "board": design.target.board, "port": port, "baud": rate, "picture": picture_path(picture), "crop": at,
         }  # fmt: skip

@@ -11,11 +11,12 @@ from pathlib import Path
 from ...golden.dictionary import Dictionary
 from ...golden.errors import InputError
 from ...sim.design import Design
+from ...sim.machine import load_dictionary
 from ..verilog import rtlil_to_verilog
 from .board import Board
 from .sources import TOP, Sources, sources
 
-SCRIPT = "build.tcl"
+SCRIPT, DESIGN, DICTIONARY = "build.tcl", "design.toml", "dictionary.npz"
 
 
 def part_of(board: Board) -> str:
@@ -58,7 +59,7 @@ def export_vivado(
     dictionary: Dictionary | None = None,
     force: bool = False,
 ) -> list[Path]:
-    """Write the folder, aside and then renamed; its files.
+    """Write the folder, aside and then renamed; its files. With it goes the design, which ``striate board`` needs.
 
     Raises:
         InputError: a board that is not AMD's, a folder that holds something (and not ``force``, or files that no export
@@ -76,7 +77,7 @@ def export_vivado(
     files[made.constraints_name] = re.sub(r"^ +", "", made.constraints, flags=re.MULTILINE).strip() + "\n"
     files[SCRIPT] = vivado_script(board, made)
     there = sorted(path.name for path in out.iterdir()) if out.exists() else []
-    foreign = [name for name in there if name not in files]
+    foreign = [name for name in there if name not in (*files, DESIGN, DICTIONARY)]
     if foreign:
         raise InputError(f"{out} holds {foreign[0]}, which no export writes and none deletes; name another folder")
     if there and not force:
@@ -87,6 +88,9 @@ def export_vivado(
         place.mkdir()
         for name, text in files.items():
             (place / name).write_text(text)
+        (dictionary or load_dictionary(design)).save(place / DICTIONARY)
+        kept = design.replace({"target.board": board.name, "target.clock_mhz": float(made.clock_mhz)})
+        kept.replace(dictionary=str((place / DICTIONARY).absolute())).dump(place / DESIGN)
         if out.exists():
             out.rename(Path(scratch) / "old")
         shutil.move(place, out)

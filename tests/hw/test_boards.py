@@ -108,7 +108,11 @@ def test_names_agree_with_the_devices() -> None:
 def test_the_export_for_vivado(tmp_path: Path) -> None:
     out = tmp_path / "arty"
     files = export_vivado(board_of("arty-a7-35"), DESIGN, out, dictionary=DICTIONARY)
-    assert [path.name for path in files] == [SCRIPT, "striate_board.v", "striate_board.xdc", "striate_tile.v"]
+    names = [SCRIPT, "design.toml", "dictionary.npz", "striate_board.v", "striate_board.xdc", "striate_tile.v"]
+    assert [path.name for path in files] == names
+    kept = Design.load(out / "design.toml")  # the folder alone is enough for `striate board`
+    assert kept.target.board == "arty-a7-35" and kept.network.dictionary == str(out / "dictionary.npz")
+    assert kept.machine == DESIGN.machine and kept.formats == DESIGN.formats
     script = (out / SCRIPT).read_text()
     assert "synth_design -top striate_board -part xc7a35ticsg324-1L" in script
     assert "read_verilog {striate_board.v striate_tile.v}" in script and "read_xdc striate_board.xdc" in script
