@@ -60,6 +60,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    """Run the boards one after the other; with all of them, write the results and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("boards", nargs="*", default=BOARDS, metavar="BOARD")
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps the runs")

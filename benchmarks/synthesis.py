@@ -251,6 +251,7 @@ def record(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> int:
+    """Run, fit, write: coefficients, results and the table; nothing is written of single runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one run, nothing written")
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps the runs")

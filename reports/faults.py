@@ -177,7 +177,9 @@ def _curve(axes: Axes, study: Study, row: str, refresh: int) -> None:
     for n in dict.fromkeys((0, refresh)):
         length = len(study.clean) // 2
         strikes = [s for s in study.of(row, n, bits) if len(s.apart) >= length]
-        if not strikes:
+        if not strikes:  # an empty panel would look like an error of 0
+            if not axes.texts:
+                axes.text(0.5, 0.5, "no flip of these bits\nearly enough", ha="center", transform=axes.transAxes)
             continue
         apart = np.stack([s.apart[:length] for s in strikes])
         colour, label = (figures.COLOURS[0], f"refresh every {n} steps") if n else (figures.COLOURS[1], "no refresh")

@@ -63,7 +63,7 @@ MUTANTS = (
     AxiMutant("a malformed frame leaves the state clean", "core", 's["stale"].eq(1), s["marked"].eq(1)',
               's["marked"].eq(1)', "STATUS"),
     AxiMutant("parameters change while a frame waits", "core", "with m.If(under_way):", 'with m.If(s["running"]):',
-              "while busy"),
+              "while busy|ERRORS: "),  # bit 3 of ERRORS is the write while busy
     AxiMutant("the clock of the command is not counted", "core", "self.cycles.eq(1)", "self.cycles.eq(0)", "CYCLES"),
     AxiMutant("an error is cleared with the others", "core", "data & bytes_of", "bytes_of", "ERRORS"),
     AxiMutant("a short frame is not completed", "packets", '                m.next = "FILL"',
