@@ -137,8 +137,8 @@ def test_all_benches_pass(folder: Path, tmp_path: Path) -> None:
 def test_benches_pass_on_another_design(tmp_path: Path) -> None:
     """One tile, two channels, one-sided, settling."""
     design = Design(
-        image=(8, 10), channels=2, kernels=4, patch=4, stride=2, preprocess="none", threshold=0.1, step_shift=2,
-        steps=20, settle=2, gather_lanes=4, scatter_lanes=4, detect_lanes=2,
+        image=(8, 10), channels=2, kernels=4, patch=4, stride=2, tiles=(1, 1), preprocess="none", threshold=0.1,
+        step_shift=2, steps=20, settle=2, gather_lanes=4, scatter_lanes=4, detect_lanes=2,
     )  # fmt: skip
     results = run_axi_bench(design, tmp_path, dictionary=Dictionary.random(design.geometry, 3), seed=7)
     assert results.ok and results.passed == BENCHES, f"{results.failures}\n{results.tail}"
