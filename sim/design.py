@@ -197,6 +197,16 @@ class Design(BaseModel):
         """
         legality.check_machine(self)
 
+    def check_crossbar(self) -> None:
+        """Refuse what the memristor machine cannot be built or run with, in one line with the remedy.
+
+        Raises:
+            InputError: see `crossbar.legality`.
+        """
+        from .crossbar.legality import check_crossbar
+
+        check_crossbar(self)
+
     def fit(
         self,
         board: str,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..golden.errors import InputError
 from .fixed import Format
-from .sections import SECTION_OF, SECTIONS
+from .sections import EXAMPLES, SECTION_OF, SECTIONS
 
 Sections = dict[str, dict[str, Any]]
 
@@ -153,7 +153,8 @@ def commented_text() -> str:
     for name, section in SECTIONS.items():
         lines = [f"[{name}]"]
         for key, field in section.model_fields.items():
-            text = "# eta = 0.03125" if field.default is None else f"{key} = {toml_value(field.default)}"
+            value = toml_value(EXAMPLES[key] if field.default is None else field.default)
+            text = f"{'# ' if field.default is None else ''}{key} = {value}"
             lines.append(f"{text:<32} # {field.description}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -24,13 +24,22 @@ def check_machine(design: "Design") -> None:
     Raises:
         InputError: golden-only keys, formats, accumulators, tiles, lanes or link depth; the first problem found.
     """
-    _check_golden_only(design)
-    _check_formats(design)
-    _check_accumulators(design)
+    check_arithmetic(design)
     _check_tiles(design)
     _check_settle(design)
     _check_refresh(design)
     _check_lanes(design)
+
+
+def check_arithmetic(design: "Design") -> None:
+    """Refuse what no machine can do in integers, whatever it is made of: the part of `check_machine` without tiles.
+
+    Raises:
+        InputError: golden-only keys, formats, accumulators; the first problem found.
+    """
+    _check_golden_only(design)
+    _check_formats(design)
+    _check_accumulators(design)
 
 
 def _check_golden_only(design: "Design") -> None:

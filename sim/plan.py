@@ -13,6 +13,7 @@ import numpy as np
 from ..golden.errors import InputError
 from .fixed import Format
 from .layout import WeightLayout
+from .legality import check_arithmetic
 from .sections import MAX_STEP_SHIFT
 from .tiling import IntArray, Tiling
 from .timing import STEPS_WIDTH, WINDOW
@@ -73,15 +74,33 @@ class Plan:
             InputError: what ``design.check_machine`` refuses.
         """
         design.check_machine()
-        machine, formats, widths = design.machine, design.formats, design.resolved_widths(weights)
-        tiling = Tiling(
-            design.geometry,
-            machine.tiles,
-            machine.gather_lanes,
-            machine.scatter_lanes,
-            machine.detect_lanes,
-            machine.update_positions,
+        machine = design.machine
+        return Plan._made(
+            design,
+            weights,
+            Tiling(
+                design.geometry,
+                machine.tiles,
+                machine.gather_lanes,
+                machine.scatter_lanes,
+                machine.detect_lanes,
+                machine.update_positions,
+            ),
         )
+
+    @staticmethod
+    def of_arithmetic(design: "Design", weights: IntArray) -> "Plan":
+        """Formats, widths and constants alone, for a machine that is not the dataflow machine: one tile, one lane.
+
+        Raises:
+            InputError: what ``legality.check_arithmetic`` refuses.
+        """
+        check_arithmetic(design)
+        return Plan._made(design, weights, Tiling(design.geometry, (1, 1), 1, 1, 1))
+
+    @staticmethod
+    def _made(design: "Design", weights: IntArray, tiling: Tiling) -> "Plan":
+        machine, formats, widths = design.machine, design.formats, design.resolved_widths(weights)
         return Plan(
             tiling=tiling,
             weight=formats.weight,

@@ -150,16 +150,47 @@ class Machine(Section):
 
 
 class Crossbar(Section):
-    """Memristor arrays; validated by the crossbar machine."""
+    """Memristor arrays; their legality is `Design.check_crossbar`. None: as the device preset has it."""
 
     rows: int = Field(128, description="word lines of an array")
     columns: int = Field(64, description="bit lines of an array")
     row_split: bool = Field(True, description="kernels longer than an array continue in another; sums added digitally")
     placement: Literal["im2col", "toeplitz"] = Field("im2col", description='"im2col" (a patch per read) or "toeplitz"')
+    mapping: Literal["differential", "two-sided", "offset"] = Field(
+        "differential", description='cells of a weight: "differential" (one-sided pair), "two-sided", "offset"'
+    )
+    cell_bits: int = Field(0, description="bits of a weight that one cell holds; 0: all of them")
     device: str = Field("wan2022", description='device preset; "ideal" has no error of any kind')
-    adc_bits: int = Field(8, description="0: lossless")
+    on_off: float | None = Field(None, description="largest over smallest conductance, in place of the preset's")
+    levels: int | None = Field(None, description="states of a cell, in place of the preset's; 0: continuous")
+    programming_error: float | None = Field(
+        None, description="standard deviation of a written conductance over the largest one, in place of the preset's"
+    )
+    programming: Literal["once", "verify"] = Field("once", description='"once", or "verify": until within tolerance')
+    verify_tolerance: float = Field(0.01, description="of write-and-verify, over the conductance range")
+    read_noise: float | None = Field(
+        None, description="standard deviation of a conductance at each read over itself, in place of the preset's"
+    )
+    fault_rate: float | None = Field(
+        None, description="cells stuck, half of them low, half high, in place of the preset's"
+    )
+    drift_seconds: float = Field(0.0, description="time between programming and the frame")
+    refresh_seconds: float = Field(0.0, description="arrays are programmed anew this often; 0: never")
     dac_bits: int = Field(8, description="0: lossless")
+    dac_mode: Literal["amplitude", "pulse-width", "bit-serial"] = Field(
+        "amplitude", description='"amplitude", "pulse-width" or "bit-serial"'
+    )
+    adc_bits: int = Field(8, description="0: lossless")
+    adc_range: Literal["fixed", "calibrated", "following"] = Field(
+        "following", description='"fixed" (no value can clip), "calibrated", or "following" the shrinking signal'
+    )
+    sample_hold_noise: float = Field(0.0, description="standard deviation over the converter's range")
     wire_ohm: float = Field(1.0, description="ohms per wire segment between neighbouring cells")
+    driver_ohm: float = Field(0.0, description="ohms of a line's driver")
+    sense_ohm: float = Field(0.0, description="ohms of a line's sense amplifier")
+    reads: Literal["absolute", "change"] = Field(
+        "absolute", description='"absolute": every read anew; "change": only what changed is driven, and errors add up'
+    )
 
 
 class Target(Section):
@@ -179,6 +210,11 @@ SECTIONS: dict[str, type[Section]] = {
     "target": Target,
 }
 """Section name to class, in file order."""
+
+EXAMPLES: dict[str, Any] = {
+    "eta": 0.03125, "on_off": 17.0, "levels": 16, "programming_error": 0.05, "read_noise": 0.01, "fault_rate": 0.001,
+}  # fmt: skip
+"""Values of the keys that have no default, for the commented design file."""
 
 SECTION_OF: dict[str, str] = {key: name for name, section in SECTIONS.items() for key in section.model_fields}
 """Bare key to section name; bare keys are unique. (``input`` is also a section: a mapping means that.)"""

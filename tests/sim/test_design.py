@@ -68,10 +68,22 @@ rows = 128
 columns = 64
 row_split = true
 placement = "im2col"
+mapping = "differential"
+cell_bits = 0
 device = "wan2022"
-adc_bits = 8
+programming = "once"
+verify_tolerance = 0.01
+drift_seconds = 0.0
+refresh_seconds = 0.0
 dac_bits = 8
+dac_mode = "amplitude"
+adc_bits = 8
+adc_range = "following"
+sample_hold_noise = 0.0
 wire_ohm = 1.0
+driver_ohm = 0.0
+sense_ohm = 0.0
+reads = "absolute"
 
 [target]
 board = "ulx3s-85f"
