@@ -8,6 +8,7 @@
     image = st.load_image("camera", crop=(70, 170), size=(128, 128))
     truth = st.encode(image, design)      # golden, float64
     run = st.simulate(image, design)      # the fixed-point machine
+    analog = st.simulate_crossbar(image, design, seed=0)  # memristor crossbars
     st.emit(design, "build")              # Verilog
     st.verify(design, image)              # RTL against the machine
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .golden.lca import Encoding, LcaParams, Outcome
     from .hw.verify import Verdict
     from .sim.cost import Cost, cost
+    from .sim.crossbar.loop import CrossbarRun, simulate_crossbar
     from .sim.design import Design
     from .sim.fixed import Format
     from .sim.machine import simulate
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Cost": ".sim.cost",
+    "CrossbarRun": ".sim.crossbar.loop",
     "Design": ".sim.design",
     "Dictionary": ".golden.dictionary",
     "Encoding": ".golden.lca",
@@ -46,10 +49,12 @@ _WHERE = {
     "cost": ".sim.cost",
     "load_image": ".golden.images",
     "simulate": ".sim.machine",
+    "simulate_crossbar": ".sim.crossbar.loop",
 }
 
 __all__ = [
     "Cost",
+    "CrossbarRun",
     "Design",
     "Dictionary",
     "Encoding",
@@ -65,6 +70,7 @@ __all__ = [
     "encode",
     "load_image",
     "simulate",
+    "simulate_crossbar",
     "verify",
 ]
 
