@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from ..golden.archive import replacing
 from ..golden.errors import InputError
 from ..sim.tech import CONTEXT
-from . import figures, tables
-from .drawn import Drawn, clocks_spent, draw
+from . import crossbar_tables, figures, tables
+from .crossbar import draw
+from .drawn import Drawn, clocks_spent
 from .ranges import RANGE_COLUMNS, range_rows
-from .rundir import RunRecord, load, plain
+from .rundir import CROSSBAR, RunRecord, load, plain
 
 
 def write_report(folder: Path, out: Path | None = None, command: str = "", drawn: Drawn | None = None) -> Path:
@@ -59,19 +60,16 @@ def page(record: RunRecord, command: str = "", beside: bool = True, drawn: Drawn
         lstrip_blocks=True,
     )
     environment.filters.update(number=tables.number, si=tables.si, band=tables.band, clocks=tables.clocks)
-    columns: dict[str, Any] = {}
-    if "golden" in info:
-        columns["golden, float64"] = info["golden"]
-    columns["golden, float64" if info["on"] == "golden" else f"machine, {info['schedule']}"] = info
-    for name, other in info.get("schedules", {}).items():
-        columns[f"machine, {name}"] = other
+    columns = _columns(info)
     context = {
         "info": info,
         "design": design,
         "title": Path(str(info["picture"])).name,
         "active": int(np.count_nonzero(record.encoding["code"])),
         "dictionary_name": Path(design.network.dictionary).name,
-        "machine": info["on"] != "golden",
+        "machine": info["on"] == "machine",
+        "crossbar": crossbar_context(record),
+        "beside": beside,
         "svg": {name: figures.svg(figure, name.replace("_", "-")) for name, figure in drawn.items()},
         "columns": list(columns),
         "comparison": tables.comparison(columns),
@@ -91,6 +89,41 @@ def page(record: RunRecord, command: str = "", beside: bool = True, drawn: Drawn
         "dash": tables.DASH,
     }
     return environment.get_template("report.html.j2").render(context)
+
+
+def _columns(info: dict[str, Any]) -> dict[str, Any]:
+    """The runs of a page by the heads of their columns, what the page is of among them."""
+    columns: dict[str, Any] = {}
+    if "golden" in info:
+        columns["golden, float64"] = info["golden"]
+    own = {"golden": "golden, float64", "crossbar": "crossbars"}
+    columns[own.get(info["on"]) or f"machine, {info['schedule']}"] = info
+    for name, other in info.get("schedules", {}).items():
+        columns[f"machine, {name}"] = other
+    if "crossbar" in info:
+        columns["crossbars"] = info["crossbar"]
+    return columns
+
+
+def crossbar_context(record: RunRecord) -> dict[str, Any] | None:
+    """What the page says of a run on crossbars: of the page's own, or of a demo's; None where there is none.
+
+    ``folder``: the demo's folder with the whole run; "" for a run's own page.
+    """
+    found = record if record.info["on"] == "crossbar" else record.crossbar
+    if found is None:
+        return None
+    heads, rows = crossbar_tables.beside_table(found.info)
+    return {
+        "info": found.info,
+        "design": found.design,
+        "heads": heads,
+        "rows": rows,
+        "verdict": crossbar_tables.verdict(found.info),
+        "device": crossbar_tables.device_rows(found.info["device"]),
+        "arrays": crossbar_tables.array_rows(found.info, found.design),
+        "folder": "" if found is record else CROSSBAR,
+    }
 
 
 def _slider(record: RunRecord) -> dict[str, Any] | None:

@@ -22,11 +22,16 @@ ENCODING = ("input", "dictionary", "code", "membrane", "residual")
 FRACTIONS = tuple(f"frac_{name}" for name in ("input", "weight", "code", "membrane", "residual"))
 FIGURES = ("pictures", "kernels", "code", "float_against_fixed", "convergence", "events", "tiles", "cycles", "timeline",
            "ranges", "energy")  # fmt: skip
+CROSSBAR_FIGURES = ("programmed", "converters", "arrays", "beside")
 FILES = frozenset(
     {"run.json", "design.toml", "encoding.npz", "trace.npz", "golden.npz", "report.html", "machine.vcd",
-     "timeline.json", "video.npz", "video.png", "faults.png"} | {f"{name}.png" for name in FIGURES}
+     "timeline.json", "video.npz", "video.png", "faults.png", "dictionary.npz", "learned.npz",
+     "crossbar_learning.png"}
+    | {f"{name}.png" for name in FIGURES + CROSSBAR_FIGURES}
 )  # fmt: skip
-"""All that a run writes: a folder with anything else in it is never removed."""
+"""All files that a run writes: a folder with anything else in it is never removed."""
+CROSSBAR = "crossbar"
+"""The one folder in a run's: of a demo's run on crossbars, itself a run directory."""
 
 
 def refuse_existing(out: Path, force: bool) -> None:
@@ -51,13 +56,24 @@ def refuse_existing(out: Path, force: bool) -> None:
         raise InputError(f"--out {out} exists and is not empty; --force replaces it, or name another folder")
     if not (out / "run.json").is_file():
         raise InputError(f"--out {out} holds no run, so that --force does not replace it; name another folder")
-    foreign = sorted(path.name for path in out.iterdir() if path.name not in FILES and not _aside(path.name))
+    foreign = _foreign(out)
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise InputError(
             f"--out {out} holds {foreign[0]}{more}, which no run wrote, so that --force does not replace it; move it "
             "away or name another folder"
         )
+
+
+def _foreign(out: Path) -> list[str]:
+    """What no run wrote, as paths in a run's folder."""
+    found = []
+    for path in sorted(out.iterdir()):
+        if path.name == CROSSBAR and path.is_dir() and not path.is_symlink() and (path / "run.json").is_file():
+            found += [f"{CROSSBAR}/{name}" for name in _foreign(path)]
+        elif path.name not in FILES and not _aside(path.name):
+            found.append(path.name)
+    return found
 
 
 def _aside(name: str) -> bool:
@@ -122,18 +138,23 @@ def frames_of(pixels: int, steps: int) -> list[int]:
     return sorted({int(n) for n in np.rint(np.geomspace(1, steps, min(count, steps)))})
 
 
-_KEYS = {
-    "every run": "picture percent_error percent_inactive psnr_db outcome remedy steps code_sha256 compute_seconds "
-    "warnings versions design striate",
-    "a run on the machine": "schedule macs macs_dense cycles frames_per_second energy_pj overflow counts words "
-    "resources",
+_KEYS = (
+    "picture percent_error percent_inactive psnr_db outcome remedy steps code_sha256 compute_seconds warnings versions "
+    "design striate"
+)
+_KEYS_ON = {
+    "machine": "schedule macs macs_dense cycles frames_per_second energy_pj overflow counts words resources",
+    "crossbar": "programmed_percent_error programmed_psnr_db program_seconds conversions adc_saturations energy_pj "
+    "latency_ms area_mm2 overflow counts costs device arrays seed words",
 }
 _TRACES = ("percent_error", "active")
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run directory in memory: ``info`` is run.json; ``encoding``, ``trace`` and a demo's ``golden`` are arrays."""
+    """A run directory in memory: ``info`` is run.json; ``encoding``, ``trace`` and a demo's ``golden`` are arrays;
+    ``crossbar``: a demo's run on crossbars.
+    """
 
     folder: Path
     info: dict[str, Any]
@@ -141,6 +162,7 @@ class RunRecord:
     encoding: Arrays
     trace: Arrays
     golden: Arrays | None
+    crossbar: "RunRecord | None" = None
 
     def real(self, name: str) -> npt.NDArray[np.float64]:
         """An array of the encoding in units of the image, whichever machine wrote it."""
@@ -181,13 +203,17 @@ def load(folder: Path) -> RunRecord:
         raise InputError(
             f"{folder} holds a study of bit flips, whose page is its report.html; `striate faults` makes it"
         )
-    wanted = " ".join(text for whose, text in _KEYS.items() if whose == "every run" or on != "golden").split()
+    if on == "crossbar-learn":
+        raise InputError(
+            f"{folder} holds a study of learning, whose page is its report.html; `striate crossbar-learn` makes it"
+        )
+    wanted = f"{_KEYS} {_KEYS_ON.get(on, '')}".split()
     missing = [key for key in wanted if key not in info]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{folder / 'run.json'} has no {missing[0]}{more}; make the run again")
-    keys = ENCODING + (FRACTIONS if on != "golden" else ())
-    golden = folder / "golden.npz"
+    keys = ENCODING + (FRACTIONS if on != "golden" else ()) + (("programmed",) if on == "crossbar" else ())
+    golden, beside = folder / "golden.npz", folder / CROSSBAR
     trace = load_npz(folder / "trace.npz", None)
     missing = [key for key in _TRACES if key not in trace]
     if missing:
@@ -199,4 +225,5 @@ def load(folder: Path) -> RunRecord:
         load_npz(folder / "encoding.npz", keys),
         trace,
         load_npz(golden, None) if golden.is_file() else None,
+        load(beside) if (beside / "run.json").is_file() else None,
     )

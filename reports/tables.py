@@ -52,6 +52,7 @@ def band(values: Sequence[float], scale: float, unit: str) -> str:
 
 COMPARISON = (
     ("percent error", "percent_error", 3),
+    ("by the programmed arrays", "programmed_percent_error", 3),
     ("percent inactive", "percent_inactive", 2),
     ("PSNR, dB", "psnr_db", 2),
     ("outcome", "outcome", 0),
@@ -60,8 +61,10 @@ COMPARISON = (
     ("link events", "link_events", 0),
     ("products (MACs)", "macs", 0),
     ("share of dense MACs, %", "mac_share", 2),
+    ("conversions", "conversions", 0),
     ("cycles a frame", "cycles", 0),
     ("frames/s at the target clock", "frames_per_second", 1),
+    ("time a frame (modelled)", "latency_ms", 0),
     ("energy a frame (modelled)", "energy_pj", 0),
     ("time on this computer", "compute_seconds", 0),
     ("code SHA-256", "code_sha256", 0),
@@ -75,10 +78,14 @@ def comparison(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
         texts = []
         for info in columns.values():
             value = info.get(key)
+            if key == "latency_ms" and value is None and info.get("costs"):
+                value = info["costs"][0]["latency_ms"]
             if key == "mac_share":
                 value = 100.0 * info["macs"] / info["macs_dense"] if info.get("macs") else None
             if key == "energy_pj":
                 text = si(value * 1e-12, "J") if value is not None else DASH
+            elif key == "latency_ms":
+                text = si(value * 1e-3, "s") if value is not None else DASH
             elif key == "compute_seconds":
                 text = si(value, "s")
             elif key == "code_sha256":

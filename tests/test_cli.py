@@ -282,7 +282,7 @@ BAD: list[tuple[str, list[str], str]] = [
     ("tile too small", ["camera", *MACHINE, "--crop", "0,0", "--set", "machine.tiles=[16,16]"], "tiles"),
     ("format too narrow", ["camera", *MACHINE, "--crop", "0,0", "--set", "formats.membrane=s4.3"], "formats"),
     ("eta on the machine", ["camera", *MACHINE, "--crop", "0,0", "--set", "dynamics.eta=0.03"], "eta"),
-    ("no crossbar yet", ["camera", "--crop", "0,0", "--on", "crossbar"], "not there yet"),
+    ("seed without crossbars", ["camera", "--crop", "0,0", "--seed", "1"], "--seed is for --on crossbar"),
     ("unknown machine", ["camera", "--on", "abacus"], "abacus"),
     ("unknown option", ["camera", "--nonsense"], "--nonsense"),
     ("no picture", [], "PICTURE"),

@@ -15,7 +15,7 @@ def demo(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """The whole path: photograph, golden, machine, RTL on Verilator, costs, report.html.
+    """The whole path: photograph, golden, machine, RTL on Verilator, memristor crossbars, costs, report.html.
 
     Example: striate demo --out first-light
     """
@@ -27,7 +27,7 @@ def demo(
     with writing(folder, force or out is None) as aside, job.progress("demo") as tell:
         info = run_demo(aside, tell, job.complete, the_command())
     info |= {"out": str(folder.absolute()), "report": str(folder.absolute() / "report.html")}
-    columns = {"golden": info["golden"], "delta": info, **info["schedules"]}
+    columns = {"golden": info["golden"], "delta": info, **info["schedules"], "crossbars": info["crossbar"]}
     result = verdict(info["verification"])
     assert result is not None
     if not as_json:

@@ -30,7 +30,7 @@ def encode(
         str, typer.Argument(metavar="PICTURE", help="An image, a .npy file, or a bundled photograph's name.")
     ],
     on: Annotated[
-        On, typer.Option("--on", help="Where to encode: golden or machine; crossbar is not there yet.")
+        On, typer.Option("--on", help="Where to encode: golden, machine, or crossbar (memristor arrays).")
     ] = On.GOLDEN,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Keep code, figures and report in this folder.")
@@ -39,6 +39,9 @@ def encode(
     settings: Settings = None,
     schedule: ScheduleOption = None,
     steps: Steps = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of devices and read noise, 0 without it.")
+    ] = None,
     crop: Crop = None,
     trace_files: Annotated[
         bool, typer.Option("--trace", help="With --out: also machine.vcd (wave viewer) and timeline.json (Perfetto).")
@@ -50,25 +53,27 @@ def encode(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Sparse-code a picture: code, reconstruction, residual, figures, numbers. Nothing here is random: there is no
-    --seed.
+    """Sparse-code a picture: code, reconstruction, residual, figures, numbers. Only crossbars are random, by --seed.
 
     Example: striate encode camera --crop 70,170 --on machine --schedule delta --out run
     """
     job = Job(as_json)
-    if on is On.CROSSBAR:
-        raise InputError("--on crossbar is not there yet; use golden or machine")
+    if seed is not None and on is not On.CROSSBAR:
+        raise InputError(f"--seed is for --on crossbar; nothing is random on {on}, leave it out")
+    if schedule is not None and on is On.CROSSBAR:
+        raise InputError("--schedule is for --on machine; crossbars read all positions in every step, leave it out")
     design = read_design(design_file, settings, schedule, steps)
     from ..golden.images import load_image
-    from ..reports import record
+    from ..reports import crossbar_tables, record, tables
     from ..reports.rundir import refuse_existing, writing
-    from ..reports.tables import encode_lines
     from ..reports.traces import recorder_of
     from ..sim.trace.recorder import Trace
 
     if on is On.MACHINE:
         design.check_machine()
         record.check_board(design.target.board)
+    if on is On.CROSSBAR:
+        design.check_crossbar()
     if out is not None:
         refuse_existing(out, force)
     recorder = None
@@ -86,9 +91,13 @@ def encode(
         def tick(step: int) -> None:
             tell(f"encoding on {on}, step {step}", step / total)
 
+        traced = None
         if on is On.GOLDEN:
             info, arrays, trace, _ = record.run_golden(image, design, frames=out is not None, tick=tick)
-            traced = None
+        elif on is On.CROSSBAR:
+            from ..reports.record_crossbar import run_crossbar
+
+            info, arrays, trace, _ = run_crossbar(image, design, seed=seed or 0, frames=out is not None, tick=tick)
         else:
             info, arrays, trace, run = record.run_machine(
                 image, design, frames=out is not None, tick=None if out is None else tick, recorder=recorder
@@ -106,7 +115,8 @@ def encode(
         info["out"] = str(out.absolute())
         with writing(out, force) as aside:
             info = complete(aside, job.complete(info, info["design"]), design, arrays, trace, traced=traced)
-    rows = encode_lines(info, design.target.clock_mhz)
+    on_crossbar = on is On.CROSSBAR
+    rows = crossbar_tables.encode_lines(info) if on_crossbar else tables.encode_lines(info, design.target.clock_mhz)
     if out is not None:
         if traced is not None:
             first, after = info["traces"]["steps"]
