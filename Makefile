@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml tools/setup.sh tools/check_system.py
 # a compiled function's cache does not notice that a function it calls was edited: drop what is older than the sources
 fresh: setup
 	@for room in golden sim; do \
-	  find $$room -name '*.nb[ic]' ! -newer "$$(ls -t $$room/*.py $$room/*/*.py | head -n 1)" -delete; done
+	  find $$room -name '*.nb[ic]' ! -newer "$$(find $$room -name '*.py' -exec ls -t {} + | head -n 1)" -delete; done
 
 demo: fresh     ## photograph to report: float, fixed point, RTL, costs
 	@$(BIN)/striate demo

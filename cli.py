@@ -13,6 +13,8 @@ import typer
 from .golden.errors import InputError
 from .verbs.board import board
 from .verbs.common import say
+from .verbs.crossbar_learn import crossbar_learn
+from .verbs.crossbar_sweep import crossbar_sweep
 from .verbs.demo import demo
 from .verbs.doctor import doctor
 from .verbs.emit import emit
@@ -50,7 +52,8 @@ def top(version: Annotated[bool, typer.Option("--version", help="Print the versi
         raise typer.Exit
 
 
-for _verb in (demo, new, learn, encode, map_, emit, verify, synth, board, faults, video, widths, report, doctor):
+for _verb in (demo, new, learn, encode, map_, emit, verify, synth, board, faults, video, widths, crossbar_sweep,
+              crossbar_learn, report, doctor):  # fmt: skip
     app.command()(_verb)
 
 

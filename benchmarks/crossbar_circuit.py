@@ -28,8 +28,8 @@ from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 
 from striate.sim.crossbar.circuit import Circuit, effective_conductance
-from striate.sim.crossbar.noise import TOLERANCE, ReadNoise, draw, total
 from striate.sim.crossbar.streams import Stream, read_stream
+from striate.sim.crossbar.wires.noise import TOLERANCE, ReadNoise, draw, total
 
 ROWS, COLUMNS, DRIVES = 256, 32, 4096
 BATCH, BATCHES = 64, 4

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from ..fixed import IntArray
 from .circuit import Circuit
 from .device import Device, age_of
-from .noise import ReadNoise
-from .nonlinear import at_amplitude
 from .program import program
 from .weights import backward_matrix, forward_matrix, map_weights
+from .wires.noise import ReadNoise
+from .wires.nonlinear import at_amplitude
 
 if TYPE_CHECKING:
     from ..sections import Crossbar

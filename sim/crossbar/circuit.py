@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...golden.errors import InputError
-from .nodal import System, Wires
+from .wires.nodal import System, Wires
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from ...golden.errors import InputError
 from ..design_file import did_you_mean
-from .cell import Device, check_fraction, check_levels
-from .drift import Drift
-from .presets import PRESETS
+from .devices.cell import Device, check_fraction, check_levels
+from .devices.drift import Drift
+from .devices.presets import PRESETS
 
 __all__ = [
     "DEVICES", "Device", "age_of", "cautions", "check_cell_bits", "check_device", "describe", "device_of", "preset",

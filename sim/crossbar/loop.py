@@ -18,8 +18,8 @@ from ..machine import load_dictionary
 from ..plan import Plan
 from ..run import FloatArray, norm
 from .calibration import calibrate
-from .cell import Device
 from .device import device_of
+from .devices.cell import Device
 from .frame import Done, Frame, Port, port, run_steps
 from .layer import Layer
 from .legality import check_crossbar, without_schedule

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import special
 
 from ...golden.errors import InputError
-from .cell import Device
+from .devices.cell import Device
 from .streams import BoolArray, FloatArray, Stream, normals, uniforms
 
 IntArray = npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ from ...golden.metrics import percent_error, percent_inactive, psnr_db
 from ..fixed import IntArray
 from ..plan import Plan
 from ..run import FloatArray
-from .cell import Device
+from .devices.cell import Device
 from .placement import Placement
 
 if TYPE_CHECKING:

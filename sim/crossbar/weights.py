@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .cell import Device
 from .device import check_cell_bits
+from .devices.cell import Device
 from .streams import FloatArray
 
 Mapping = Literal["differential", "two-sided", "offset"]

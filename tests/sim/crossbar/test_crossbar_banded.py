@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from striate.sim.crossbar import banded
+from striate.sim.crossbar.wires import banded
 
 
 def matrix(size: int, width: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ import pytest
 
 from striate.golden.errors import InputError
 from striate.sim.crossbar.device import DEVICES, Device, age_of, cautions, describe, device_of, table
-from striate.sim.crossbar.drift import Drift, PowerLaw, Spread
+from striate.sim.crossbar.devices.drift import Drift, PowerLaw, Spread
 from striate.sim.crossbar.streams import Stream, normals
 from striate.sim.design import Design
 

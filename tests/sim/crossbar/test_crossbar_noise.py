@@ -9,8 +9,8 @@ from scipy import linalg
 
 from striate.golden.errors import InputError
 from striate.sim.crossbar.circuit import Circuit, backward_conductance, effective_conductance
-from striate.sim.crossbar.noise import ReadNoise, draw, total
 from striate.sim.crossbar.streams import Stream, stream
+from striate.sim.crossbar.wires.noise import ReadNoise, draw, total
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq, root
 from striate.golden.errors import InputError
 from striate.sim.crossbar.circuit import backward_conductance, effective_conductance
 from striate.sim.crossbar.device import DEVICES
-from striate.sim.crossbar.nonlinear import Polynomial, at_amplitude, solve
+from striate.sim.crossbar.wires.nonlinear import Polynomial, at_amplitude, solve
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from striate.golden.errors import InputError
-from striate.sim.crossbar.cell import Device
 from striate.sim.crossbar.device import DEVICES
-from striate.sim.crossbar.drift import PowerLaw
+from striate.sim.crossbar.devices.cell import Device
+from striate.sim.crossbar.devices.drift import PowerLaw
 from striate.sim.crossbar.program import MAX_WRITES, program
 
 US = 1e-6

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from striate.golden.errors import InputError
-from striate.sim.crossbar.cell import Device
 from striate.sim.crossbar.device import DEVICES, states_needed
+from striate.sim.crossbar.devices.cell import Device
 from striate.sim.crossbar.weights import (
     Mapped,
     backward_matrix,

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...golden.errors import InputError
-from .circuit import checked_wires, conductances, refuse_floating
+from ....golden.errors import InputError
+from ..circuit import checked_wires, conductances, refuse_floating
 from .nodal import System
 
 Floats = NDArray[np.float64]

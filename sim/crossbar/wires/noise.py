@@ -20,8 +20,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...golden.errors import InputError
-from .circuit import Circuit
+from ....golden.errors import InputError
+from ..circuit import Circuit
 from .forms import Law, Plane, Reals, diagonal_law, truncated_law
 
 Floats = NDArray[np.float64]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...golden.errors import InputError
+from ....golden.errors import InputError
+from ..streams import BoolArray, FloatArray
 from .drift import Drift
-from .streams import BoolArray, FloatArray
 
 MICRO = 1e-6
 

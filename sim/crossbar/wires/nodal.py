@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...golden.errors import InputError
+from ....golden.errors import InputError
 from .banded import NotPositiveError, factorised, substitute
 
 Floats = NDArray[np.float64]

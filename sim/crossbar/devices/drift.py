@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...golden.errors import InputError
-from .streams import FloatArray
+from ....golden.errors import InputError
+from ..streams import FloatArray
 
 Line = tuple[float, float, float, float]
 """(at ln 1, per unit of ln(G / Gmax), smallest, largest)."""

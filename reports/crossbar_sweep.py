@@ -1,0 +1,167 @@
+"""A sweep of the memristor machine: its JSON object, its tables, its files and its page."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..explore.findings import findings
+from ..explore.points import Entry
+from ..explore.studies import Study, shown
+from ..explore.table import HIGH, LOW, Line, csv_rows
+from ..golden.archive import replacing
+from ..golden.errors import InputError
+from ..sim.design import Design
+from . import figures, rundir
+from .sweep_figures import composed, study_figure
+from .tables import DASH, number, si
+
+STORE, RESULTS = "points.sqlite", "results.json"
+BAND = f"median, and from the {LOW}th to the {HIGH}th percentile over pictures and seeds"
+HEADS = ["error %", "band", "programmed decode %", "above fixed-point", "inactive %", "PSNR dB", "conversions",
+         "clipped", "energy", "latency", "area mm\u00b2", "arrays", "loops"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a sweep came to: its studies, the lines of their table, and the store's rows that they are made of."""
+
+    studies: tuple[Study, ...]
+    lines: tuple[Line, ...]
+    entries: tuple[Entry, ...]
+
+    def of(self, study: Study) -> list[Line]:
+        """The lines of one study."""
+        return [line for line in self.lines if line.study == study.name]
+
+
+def sweep_json(found: Found) -> dict[str, Any]:
+    """The JSON keys of a sweep: the table, and what it says in words."""
+    return {
+        "on": "crossbar-sweep",
+        "band": BAND,
+        "findings": {study.name: findings(study, found.lines) for study in found.studies},
+        "table": [line.as_dict() for line in found.lines],
+    }
+
+
+def rows_of(lines: Sequence[Line], study: Study) -> list[list[str]]:
+    """The table of one study: a row a case."""
+    rows = []
+    for line in lines:
+        error = line.measures.get("percent_error")
+        head = [study.names.get(line.value, shown(line.value)), line.series]
+        if error is None:
+            rows.append([*head, *[DASH] * (len(HEADS) - 1), f"{line.failed} failed"])
+            continue
+        energy = line.median("energy_pj")
+        loops = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(line.outcomes.items()))
+        rows.append([
+            *head, number(error.median), f"{error.low:.2f} .. {error.high:.2f}",
+            number(line.median("programmed_percent_error")), _signed(line.median("points_above")),
+            number(line.median("percent_inactive"), 1), number(line.median("psnr_db")), _whole(line, "conversions"),
+            _whole(line, "adc_saturations"), si(None if energy is None else energy * 1e-12, "J"),
+            si(_scaled(line.median("latency_ms"), 1e-3), "s"), number(line.median("area_mm2"), 3),
+            _whole(line, "arrays"), loops + (f", {line.failed} failed" if line.failed else ""),
+        ])  # fmt: skip
+    return rows
+
+
+def _signed(value: float | None) -> str:
+    return DASH if value is None else f"{value:+.2f}"
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _whole(line: Line, measure: str) -> str:
+    median = line.median(measure)
+    return DASH if median is None else f"{median:,.0f}"
+
+
+def sweep_lines(found: Found) -> list[str]:
+    """The tables of a sweep and its findings, on a terminal."""
+    lines: list[str] = []
+    for study in found.studies:
+        few = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
+        heads = [study.axis, "series", *HEADS]
+        rows = [[row[n] for n in few] for row in rows_of(found.of(study), study)]
+        lines += [study.title, *_aligned([heads[n] for n in few], rows), *findings(study, found.lines), ""]
+    return lines
+
+
+def _aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
+    return ["  ".join(f"{text:{'>' if n > 1 else '<'}{widths[n]}}" for n, text in enumerate(row)).rstrip()
+            for row in (heads, *rows)]  # fmt: skip
+
+
+# ---- the folder ------------------------------------------------------------------------------------------------------
+def check_folder(out: Path, force: bool) -> None:
+    """Refuse a folder that a sweep may not fill; with ``force`` empty one of another sweep.
+
+    Raises:
+        InputError: a file, a folder that cannot be written to, or one with files that no sweep wrote.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        rundir.refuse_existing(out, force)
+        return
+    if not out.is_dir():
+        raise InputError(f"--out {out} is a file; name a folder")
+    foreign = sorted(path.name for path in out.iterdir() if not _ours(path.name))
+    if foreign or not (out / STORE).is_file():
+        what = f"{foreign[0]}, which no sweep wrote" if foreign else "no sweep"
+        raise InputError(f"--out {out} holds {what}; name another folder")
+    if force:
+        for path in sorted(out.iterdir()):
+            path.unlink()
+
+
+def _ours(name: str) -> bool:
+    return (
+        name in {RESULTS, "results.csv", "design.toml", "report.html", "studies.png"}
+        or name.startswith(STORE)
+        or (name.startswith("study-") and name.endswith(".png"))
+        or (name.startswith(".") and name.endswith(".part"))
+    )
+
+
+def save_sweep(folder: Path, info: dict[str, Any], design: Design, found: Found) -> None:
+    """Write results.json, results.csv, design.toml, a figure a study, all on one, and report.html into a folder."""
+    rundir.write_json(folder / RESULTS, info)
+    design.dump(folder / "design.toml")
+    with replacing(folder / "results.csv") as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        heads, rows = csv_rows(found.entries)
+        csv.writer(file).writerows([heads, *rows])
+    drawn = {study.name: study_figure(study, found.of(study)) for study in found.studies}
+    for name, figure in drawn.items():
+        figures.png(figure, folder / f"study-{name}.png")
+    if len(found.studies) > 1:
+        figures.png(composed(found.studies, found.lines), folder / "studies.png", dpi=110)
+    with replacing(folder / "report.html") as aside:
+        aside.write_text(page(info, design, found), encoding="utf-8")
+
+
+def page(info: dict[str, Any], design: Design, found: Found) -> str:
+    """The HTML of a sweep: opens without a network."""
+    environment = Environment(
+        loader=PackageLoader(__package__ or "striate.reports"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(number=number)
+    parts = [
+        {
+            "name": study.name, "title": study.title, "about": study.about, "words": findings(study, found.lines),
+            "svg": figures.svg(study_figure(study, found.of(study)), f"study-{study.name}"),
+            "heads": [study.axis, "series", *HEADS], "rows": rows_of(found.of(study), study),
+        }
+        for study in found.studies
+    ]  # fmt: skip
+    text: str = environment.get_template("crossbar_sweep.html.j2").render(
+        info=info, design=design, parts=parts, band=BAND, design_text=design.to_toml()
+    )
+    return text

@@ -1,0 +1,1 @@
+"""Learning in the cells: how they answer pulses, three ways to update them, the Hebbian rule, a study of it."""

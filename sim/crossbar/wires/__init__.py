@@ -1,0 +1,1 @@
+"""Crossbars as circuits, beneath `circuit`: nodal equations, band solvers, read noise in law, curved devices."""

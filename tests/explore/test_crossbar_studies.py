@@ -1,0 +1,305 @@
+"""The memristor machine as a job, its studies, their tables and what is said about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from striate.explore import crossbar, findings
+from striate.explore.crossbar import Picture, job, pictures_of, point_of, sweep_of, without_effects
+from striate.explore.findings import Knee, bend, knee
+from striate.explore.grid import grid, split
+from striate.explore.points import Entry, Point, Sweep
+from striate.explore.strides import at_equal_error
+from striate.explore.studies import CLEAN, STUDIES, Case, Series, Study, cases_of, study_named
+from striate.explore.table import Line, Measured, csv_rows, table
+from striate.golden.errors import InputError
+from striate.golden.images import load_image
+from striate.sim.design import Design
+from striate.sim.machine import simulate
+
+SMALL = Design(image=(32, 32), steps=8, tiles=(1, 1), step_shift=4)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> tuple[Picture, ...]:
+    np.save(tmp_path / "noise.npy", np.random.default_rng(3).uniform(size=(40, 36)))
+    return pictures_of([str(tmp_path / "noise.npy")], SMALL)
+
+
+# ---- the job ---------------------------------------------------------------------------------------------------------
+def test_without_effects_it_is_the_fixed_point_machine(picture: tuple[Picture, ...]) -> None:
+    sweep = sweep_of(SMALL, picture, ["x"])
+    image = load_image(picture[0].path, crop=(4, 2), size=(32, 32))
+    for settings in ({}, {"dynamics.threshold": 0.1}):
+        point = point_of(SMALL, without_effects({**settings, "crossbar.levels": 4}), picture[0].name, 0)
+        found = job(sweep.context, point.parameters, point.seed)
+        run = simulate(image, SMALL.replace(settings).replace(schedule="dense"))
+        assert found["percent_error"] == run.percent_error(image) == found["programmed_percent_error"]
+        assert found["code_events"] == run.counts.code_events and found["percent_inactive"] == run.percent_inactive
+        assert found["energy_pj"] is None and found["area_mm2"] is None  # no lossless converter can be built
+        assert len(found["error_by_step"]) == found["steps"] == 8
+
+
+def test_a_point_is_its_parameters_and_its_seed(picture: tuple[Picture, ...]) -> None:
+    sweep, name = sweep_of(SMALL, picture, ["x"]), picture[0].name
+    parameters = point_of(SMALL, {"crossbar.programming_error": 0.1}, name, 0).parameters
+    first, again, other = (job(sweep.context, parameters, seed) for seed in (0, 0, 1))
+    assert first == again and first["percent_error"] != other["percent_error"]
+    groups = first["energy_by_group_pj"]
+    assert sum(groups.values()) == pytest.approx(first["energy_pj"]) and first["latency_ms"] > 0
+    assert first["energy_band_pj"][0] <= first["energy_pj"] <= first["energy_band_pj"][2]
+
+
+def test_equal_designs_are_equal_points(picture: tuple[Picture, ...]) -> None:
+    def of(**settings: Any) -> dict[str, Any]:
+        return dict(point_of(SMALL, settings, "p", 0).parameters)
+
+    assert of(**{"crossbar.wire_ohm": 2}) == of(wire_ohm=2.0) == {"picture": "p", "crossbar.wire_ohm": 2.0}
+    assert of(steps=8, tiles=[1, 1]) == {"picture": "p"}
+    assert of(tiles=(2, 1), weight="s6.5")["machine.tiles"] == [2, 1]
+    other = of(kernels=32)
+    assert len(other["dictionary"]) == 64 and other["network.kernels"] == 32
+    with pytest.raises(InputError, match="crossbar.rows must be a whole number"):
+        of(rows=1.5)
+
+
+def test_what_changed_since_the_sweep_began_is_refused(picture: tuple[Picture, ...], tmp_path: Path) -> None:
+    sweep = sweep_of(SMALL, picture, ["x"])
+    np.save(picture[0].path, np.random.default_rng(4).uniform(size=(40, 36)))
+    crossbar._image.cache_clear()
+    with pytest.raises(InputError, match="is no longer the picture that the sweep began with"):
+        job(sweep.context, {"picture": picture[0].name}, 0)
+    bundled = pictures_of(["camera"], SMALL)
+    parameters = {"picture": "camera", "network.kernels": 32, "dictionary": "0" * 64}
+    with pytest.raises(InputError, match="the dictionary natural is no longer the one"):
+        job(sweep_of(SMALL, bundled, ["x"]).context, parameters, 0)
+
+
+def test_pictures(picture: tuple[Picture, ...], tmp_path: Path) -> None:
+    assert picture[0].crop == (4, 2)  # the middle
+    camera, brick = pictures_of(["camera", "brick"], SMALL)
+    assert camera.crop == (104, 212) and brick.crop == (240, 240)
+    assert pictures_of(["camera"], SMALL, (1, 2))[0].crop == (1, 2)
+    assert len({p.sha256 for p in (*picture, camera, brick)}) == 3
+    with pytest.raises(InputError, match="a picture is named twice in camera, camera"):
+        pictures_of(["camera", "camera"], SMALL)
+    np.save(tmp_path / "small.npy", np.zeros((20, 36)))
+    with pytest.raises(InputError, match="is 20x36 pixels.*too small"):
+        pictures_of([str(tmp_path / "small.npy")], SMALL)
+
+
+def test_the_identity_holds_design_pictures_and_subject(picture: tuple[Picture, ...]) -> None:
+    first = sweep_of(SMALL, picture, ["levels"])
+    moved = sweep_of(SMALL, [replace(picture[0], path="elsewhere")], ["levels"])
+    assert first.identity == moved.identity
+    for other in (
+        sweep_of(SMALL, picture, ["adc"]),
+        sweep_of(SMALL.replace(threshold=0.1), picture, ["levels"]),
+        sweep_of(SMALL, [replace(picture[0], sha256="0")], ["levels"]),
+    ):
+        assert other.identity != first.identity
+
+
+# ---- studies ---------------------------------------------------------------------------------------------------------
+def test_every_study_makes_legal_points(picture: tuple[Picture, ...]) -> None:
+    design = Design(image=(64, 64), tiles=(1, 1))
+    for study in STUDIES.values():
+        assert study.title and study.about.endswith(".") and len({s.label for s in study.series}) == len(study.series)
+        cases = cases_of(study, design, picture, 2)
+        assert len(cases) == sum(len(s.values or study.values) for s in study.series)
+        for case in cases:
+            for point in (*case.points, *case.references.values()):
+                changes = {key: value for key, value in point.parameters.items() if "." in key}
+                design.replace(changes).check_crossbar()
+        seeds = {len(case.points) for case in cases}
+        assert seeds <= {1, 2} and all(len(case.references) == 1 for case in cases)
+    hashes = {p.parameters.get("dictionary") for case in cases for p in case.points}
+    assert study.name == "stride" and len(hashes) == 2 and None in hashes  # the base's own, and that of 512 kernels
+
+
+def test_seeds_and_references() -> None:
+    pictures = [Picture(name, "", None, "") for name in ("a", "b")]
+    study = Study("s", "S", "About.", "crossbar.levels", "x", (4, 8), (Series("one"), Series("two", CLEAN, False)))
+    cases = cases_of(study, SMALL, pictures, 3)
+    assert [len(case.points) for case in cases] == [6, 6, 2, 2]
+    assert [(p.parameters["picture"], p.seed) for p in cases[0].points] == [(n, s) for n in "ab" for s in range(3)]
+    references = {tuple(sorted(map(repr, case.references.values()))) for case in cases}
+    assert len(references) == 1  # the axis is the memristor machine's alone: one reference for all
+    for seeds in (0, -1):
+        with pytest.raises(InputError, match=f"--seeds must be at least 1, not {seeds}"):
+            cases_of(study, SMALL, pictures, seeds)
+
+
+def test_a_grid_is_every_combination() -> None:
+    study = grid(["levels=4, 16", "crossbar.wire_ohm=0,1.5", "tiles=[1,1],[2,2]"])
+    assert study.key == "crossbar.levels" and study.values == (4, 16)
+    assert [s.settings for s in study.series] == [
+        {"crossbar.wire_ohm": ohm, "machine.tiles": tiles} for ohm in (0, 1.5) for tiles in ([1, 1], [2, 2])
+    ]
+    assert study.series[-1].label == "wire_ohm 1.5, tiles 2x2"
+    assert grid(["device=ideal,wan2022"]).values == ("ideal", "wan2022")
+    assert split('a,[1,2],"x,y",b') == ["a", "[1,2]", '"x,y"', "b"]
+
+
+@pytest.mark.parametrize(
+    ("varied", "message"),
+    [
+        (["crossbar.level=4"], "unknown design key crossbar.level; did you mean levels?"),
+        (["nothing=4"], "unknown design key nothing"),
+        (["levels"], "--vary 'levels' is not of the form key=v1,v2,...; write crossbar.levels=4,16,64, say"),
+        (["levels="], "--vary levels has no values; write levels=v1,v2,..."),
+        (["levels=4,,8"], "--vary 'levels=4,,8' has an empty value"),
+        (["levels=4,8,4"], "--vary levels has the value 4 twice"),
+        (["levels=4", "crossbar.levels=8"], "--vary names crossbar.levels twice"),
+    ],
+)
+def test_wrong_grids(varied: list[str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        grid(varied)
+    assert message in str(caught.value)
+
+
+def test_an_unknown_study_is_one_line() -> None:
+    with pytest.raises(InputError, match="unknown study 'level'; did you mean levels?"):
+        study_named("level")
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+def entry(sweep: Sweep, point: Point, error: float | None, **more: Any) -> Entry:
+    result = None if error is None else {
+        "percent_error": error, "programmed_percent_error": error / 2, "outcome": "converged", "psnr_db": None,
+        "energy_by_group_pj": {"adc": 2.0, "cells": error}, "error_by_step": [50.0, error], **more,
+    }  # fmt: skip
+    return Entry(sweep.key(point), point, "done" if result else "failed", 1, 0.5, result, None if result else "no room")
+
+
+def test_the_table_is_medians_and_percentiles() -> None:
+    sweep = Sweep("a:b", 1, {})
+    points = tuple(Point({"picture": "ab"[n % 2], "x": n}) for n in range(7))
+    references = {name: Point({"picture": name}) for name in "ab"}
+    errors = [14.0, 15.0, 12.0, 19.0, 30.0, None, 11.0]
+    entries = [entry(sweep, p, e, conversions=n) for n, (p, e) in enumerate(zip(points, errors, strict=True))]
+    entries += [entry(sweep, references["a"], 10.0), entry(sweep, references["b"], 11.0)]
+    (line,) = table([Case("s", "one", 3, points, references)], sweep, entries)
+    assert (line.points, line.done, line.failed, line.error) == (7, 6, 1, "no room")
+    known = np.array([e for e in errors if e is not None])
+    found = line.measures["percent_error"]
+    assert [found.low, found.median, found.high] == pytest.approx(list(np.percentile(known, [10, 50, 90])))
+    assert line.median("points_above") == np.median([4.0, 4.0, 2.0, 8.0, 20.0, 1.0])
+    assert line.median("programmed_points_above") == np.median([7 - 10, 7.5 - 11, 6 - 10, 9.5 - 11, 15 - 10, 5.5 - 10])
+    assert line.reference == 10.5 and line.outcomes == {"converged": 6} and "psnr_db" not in line.measures
+    assert line.groups == {"adc": 2.0, "cells": 14.5} and line.curve == (50.0, 14.5)
+    assert line.as_dict()["percent_error"] == [found.low, found.median, found.high]
+    heads, rows = csv_rows(entries)
+    assert heads[:3] == ["picture", "x", "seed"] and len(rows) == 9 and rows[5][-1] == "no room"
+    assert rows[2][heads.index("percent_error")] == 12.0 and rows[2][heads.index("conversions")] == 2
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+def lines_of(study: Study, series: str, errors: dict[Any, float], own: dict[Any, float] | None = None) -> list[Line]:
+    def measured(value: float) -> Measured:
+        return Measured(value, value, value, 1)
+
+    own = errors if own is None else own
+    return [
+        Line(study.name, series, value, 1, 1, 0, {"points_above": measured(error), "percent_error": measured(error),
+             "programmed_points_above": measured(own[value])}, {"converged": 1}, {}, 10.0, (), None)
+        for value, error in errors.items()
+    ]  # fmt: skip
+
+
+def test_knee() -> None:
+    places = [(2, 40.0), (4, 9.0), (8, 1.4), (16, 0.9), (32, 1.1), (64, 0.2)]
+    assert knee(places, helps=True) == Knee(16, 0.9, (8, 1.4))  # 32 is within a point of 64, and so is 16
+    assert knee(places, helps=True, tolerance=0.5) == Knee(64, 0.2, (32, 1.1))
+    assert knee([(0.0, 0.1), (0.1, 1.1), (0.2, 1.2), (0.3, 0.1)], helps=False) == Knee(0.1, 1.1, (0.2, 1.2))
+    assert knee([(0, 0.0), (1, 0.5)], helps=False) == Knee(1, 0.5, None)
+    assert knee(places[:1], helps=True) is None
+
+
+def test_bend_is_farthest_below_the_chord() -> None:
+    assert bend([(2, 8.0), (4, 4.0), (8, 0.2), (16, 0.1), (32, 0.0)]) == 8
+    assert bend([(2, 8.0), (4, 0.5), (8, 0.2), (16, 0.1), (32, 0.0)]) == 4
+    assert bend([(2, 1.0), (4, 0.0)]) is None
+
+
+def test_words_of_levels() -> None:
+    study = STUDIES["levels"]
+    errors = {2: 80.0, 4: 40.0, 8: 12.0, 16: 2.5, 32: 0.5, 0: 0.1}
+    said = " ".join(findings.findings(study, lines_of(study, "alone", errors, {**errors, 16: 1.25})))
+    assert "the curve bends at 8 states" in said
+    assert "within 1 point of continuous cells from 32 on (+0.50 points, with 16 +2.50 points)" in said
+    far = " ".join(findings.findings(study, lines_of(study, "alone", {**errors, 32: 1.5})))
+    assert "within 1 point of continuous cells with no number tried, with 32 +1.50 points." in far
+    assert "here 16 for each cell of a pair cost +2.50 points by the digital and +1.25 points by the programmed" in said
+
+
+def test_words_of_self_correction() -> None:
+    study = STUDIES["self-correction"]
+    errors, own = {0.0: 0.0, 0.01: 0.6, 0.05: 10.0, 0.1: 30.0}, {0.0: 0.0, 0.01: 0.9, 0.05: 4.0, 0.1: 6.0}
+    said = " ".join(findings.findings(study, lines_of(study, "alone", errors, own)))
+    assert "1 % of the largest conductance costs +0.60 points by the digital and +0.90" in said
+    assert "the loop's own dictionary decodes no better" in said
+    assert "60 % of the damage is in the decoding alone" in said and "80 % of the damage" in said
+    assert "Decoded by the digital dictionary it is good enough up to 1 %." in said
+
+
+def test_words_of_converters_sizes_and_drift() -> None:
+    study = STUDIES["adc"]
+    lines = [
+        *lines_of(study, "fixed", {4: 90.0, 8: 20.0, 12: 0.1}),
+        *lines_of(study, "following", {4: 5.0, 8: 0.2, 12: 0.1}),
+    ]
+    said = findings.findings(study, lines)
+    assert said[0].startswith("fixed: good enough from 12 bits (+0.10 points)")
+    assert said[-1] == "A following range needs 4 bits fewer than a fixed one."
+    study = STUDIES["size"]
+    (said_size,) = findings.findings(study, lines_of(study, "2 ohm a segment", {32: 0.0, 128: 0.4, 512: 9.0}))
+    assert "good enough up to 128 rows; +0.00 points with arrays of 32 rows, +9.00 points with 512" in said_size
+    study = STUDIES["drift"]
+    (said_drift,) = findings.findings(
+        study, lines_of(study, "joshi2020, never anew", {0.0: 3.0, 60.0: 3.5, 3600.0: 7.0})
+    )
+    assert "within 1 point of fresh arrays (+3.00 points) up to 1 min; after 1 h +7.00 points by the" in said_drift
+    (said_drift,) = findings.findings(study, lines_of(study, "wan2022, never anew", {0.0: 3.0, 60.0: 4.5}))
+    assert "(+3.00 points) for less than 1 min; after 1 min +4.50 points" in said_drift
+
+
+def test_words_of_other_axes_and_of_failures() -> None:
+    study = STUDIES["faults"]
+    lines = lines_of(study, "alone", {0.0: 0.0, 0.001: 0.5, 0.01: 6.0})
+    assert findings.findings(study, lines) == [
+        "alone: within 1 point of the mildest up to 0.001 (+0.50 points); at 0.01 it is +6.00 points."
+    ]
+    assert "every value of the axis" in findings.findings(study, lines[:2])[0]
+    broken = [replace(lines[0], failed=1, error="no room"), replace(lines[1], outcomes={"diverged": 1})]
+    said = findings.findings(study, broken)
+    assert said[1:] == ["1 of 2 points failed; the first: no room.", "1 of 2 loops diverged: alone 0.001."]
+    study = grid(["levels=4,8,16"])
+    (said_grid,) = findings.findings(study, lines_of(study, "", {4: 9.0, 8: 1.0, 16: 2.0}))
+    assert said_grid.startswith("least error at levels 8 (+1.00 points") and "most at 4" in said_grid
+    assert findings.findings(STUDIES["stride"], []) == []
+
+
+def test_strides_are_compared_at_equal_error() -> None:
+    def line(series: str, steps: int, error: float, energy: float) -> Line:
+        numbers = {"percent_error": error, "energy_pj": energy, "conversions": 10 * energy, "latency_ms": 1.0,
+                   "cells_used": 100.0 if series == "short" else 400.0, "arrays": 2.0, "area_mm2": 0.1}  # fmt: skip
+        return Line("stride", series, steps, 1, 1, 0, {k: Measured(v, v, v, 1) for k, v in numbers.items()},
+                    {}, {}, None, (), None)  # fmt: skip
+
+    lines = [line("short", 10, 40.0, 1e6), line("short", 20, 20.0, 2e6), line("short", 40, 12.0, 4e6),
+             line("long", 10, 30.0, 8e6), line("long", 20, 16.0, 16e6)]  # fmt: skip
+    short, long = at_equal_error(lines)
+    assert long.error == short.error == 16.0 and long.steps == 20 and long.energy_pj == 16e6
+    assert short.steps == pytest.approx(30) and short.energy_pj == pytest.approx(3e6)
+    study = replace(STUDIES["stride"], series=(Series("short"), Series("long")))
+    said = findings.findings(study, lines)
+    assert said[0].startswith("All reach 16.0 %") and "long after 20 steps on 400 cells in 2 arrays" in said[0]
+    assert said[1].startswith("short: 30 steps, 4 times fewer cells, 5.3 times fewer conversions, 5.3 times less")
+    assert at_equal_error([]) == []
