@@ -119,7 +119,9 @@ def test_trace_ports_are_named() -> None:
 def test_verbs_are_those_of_the_command_line() -> None:
     quoted = [row[0].strip("`").split()[1] for row in table(text("README.md"), "| verb | does |")]
     assert quoted == [
-        command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+        if command.callback
     ]
 
 
