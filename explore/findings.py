@@ -18,6 +18,8 @@ from .table import Line
 
 TOLERANCE = 1.0
 """Points of percent error."""
+USELESS = 100.0
+"""Points from which a code is worse than none."""
 HELPS = frozenset({"levels", "adc", "dac", "on-off"})
 """Studies whose axis goes from coarse to fine."""
 DIGITAL, PROGRAMMED = "points_above", "programmed_points_above"
@@ -93,6 +95,8 @@ def _plain(study: Study, lines: Sequence[Line]) -> list[str]:
                 f"{head}least error at {study.axis} {_word(study, best[0])} ({_percent(best[1])} from the fixed-point "
                 f"machine), most at {_word(study, worst[0])} ({_percent(worst[1])})."
             )
+        elif min(error for _, error in curve(lines, label)) > USELESS:
+            said.append(f"{head}of no use here, its least error is {_percent(min(e for _, e in curve(lines, label)))}.")
         elif k.beyond is None:
             said.append(f"{head}every value of the axis is within {TOLERANCE:g} point of the mildest.")
         else:
@@ -219,5 +223,5 @@ def _drift(study: Study, lines: Sequence[Line]) -> list[str]:
 
 _WORDS: Mapping[str, Callable[[Study, Sequence[Line]], list[str]]] = {
     "levels": _levels, "self-correction": _self_correction, "adc": _adc, "size": _size, "drift": _drift,
-    "stride": lambda study, lines: stride_words(lines),
+    "stride": stride_words,
 }  # fmt: skip

@@ -1,17 +1,18 @@
 """Networks of different strides at equal quality: what each takes to reach the same error."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
+from .studies import Study
 from .table import Line
+
+SLACK = 1.0
+"""Points above the largest of the least errors: the very last points of a frame cost most and say least."""
 
 
 @dataclass(frozen=True)
 class Equal:
-    """A series where its median error is ``error`` percent: medians there, between steps in straight lines."""
+    """A series where its median error first is ``error`` percent: medians there, between steps in straight lines."""
 
     series: str
     error: float
@@ -19,62 +20,77 @@ class Equal:
     energy_pj: float
     conversions: float
     latency_ms: float
-    cells: float
+    cells_used: float
     arrays: float
     area_mm2: float
 
 
+MEASURES = ("energy_pj", "conversions", "latency_ms", "cells_used", "arrays", "area_mm2")
+
+
 def at_equal_error(lines: Sequence[Line]) -> list[Equal]:
-    """Every series at the largest of the series' least errors, reached first: what it takes for the same quality."""
-    by_series: dict[str, list[Line]] = {}
+    """What every series takes for the same error: `SLACK` points above the largest of the series' least errors.
+
+    Args:
+        lines: of series whose axis is the steps of a frame, in rising order.
+    """
+    curves: dict[str, list[tuple[float, Line]]] = {}
     for line in lines:
-        if line.median("percent_error") is not None:
-            by_series.setdefault(line.series, []).append(line)
-    if not by_series:
+        error = line.median("percent_error")
+        if error is not None:
+            curves.setdefault(line.series, []).append((error, line))
+    if not curves:
         return []
-    errors = {s: [float(x.median("percent_error") or 0.0) for x in those] for s, those in by_series.items()}
-    target = max(min(those) for those in errors.values())
-    found = []
-    for series, those in by_series.items():
-        n = next(n for n, error in enumerate(errors[series]) if error <= target + 1e-9)
-        left, right = those[max(0, n - 1)], those[n]
-        span = errors[series][max(0, n - 1)] - errors[series][n]
-        part = (errors[series][max(0, n - 1)] - target) / span if span > 0 else 1.0
-
-        def between(pick: Callable[[Line], float], left: Line = left, right: Line = right, part: float = part) -> float:
-            return float(np.interp(part, (0, 1), (pick(left), pick(right))))
-
-        def of(measure: str, between: Any = between) -> float:
-            return float(between(lambda line: float(line.median(measure) or 0.0)))
-
-        found.append(
-            Equal(series, target, between(lambda line: float(line.value)), of("energy_pj"), of("conversions"),
-                  of("latency_ms"), of("cells_used"), of("arrays"), of("area_mm2"))
-        )  # fmt: skip
-    return found
+    target = SLACK + max(min(error for error, _ in those) for those in curves.values())
+    return [_reached(series, those, target) for series, those in curves.items()]
 
 
-def stride_words(lines: Sequence[Line]) -> list[str]:
-    found = at_equal_error(lines)
-    if len(found) < 2:
-        return []
-    *short, long = found
-    first = (
-        f"All reach {found[0].error:.1f} % (the largest of their least errors), {long.series} after "
-        f"{long.steps:.0f} steps on {long.cells:,.0f} cells in {long.arrays:.0f} arrays, with {long.conversions:,.0f} "
-        f"conversions, {long.energy_pj * 1e-6:.2f} \u00b5J and {long.latency_ms:.3f} ms (energy and time modelled)."
-    )
-    said = [first]
-    for e in short:
+def _reached(series: str, those: Sequence[tuple[float, Line]], target: float) -> Equal:
+    n = next(n for n, (error, _) in enumerate(those) if error <= target)
+    (before, left), (after, right) = those[max(0, n - 1)], those[n]
+    part = (before - target) / (before - after) if before > after else 1.0
+    steps = left.value + part * (right.value - left.value)
+    pairs = {name: (left.median(name) or 0.0, right.median(name) or 0.0) for name in MEASURES}
+    return Equal(series, target, steps, **{name: a + part * (b - a) for name, (a, b) in pairs.items()})
+
+
+def groups_of(study: Study, lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """The lines of series that may be compared with each other, by group."""
+    groups: dict[str, list[Line]] = {}
+    for series in study.series:
+        groups.setdefault(series.group, []).extend(line for line in lines if line.series == series.label)
+    return groups
+
+
+def stride_words(study: Study, lines: Sequence[Line]) -> list[str]:
+    """Sentences on each group: its last series in numbers, the others against it."""
+    said = []
+    for own in groups_of(study, lines).values():
+        found = at_equal_error(own)
+        if len(found) < 2:
+            continue
+        *short, long = found
         said.append(
-            f"{e.series}: {e.steps:.0f} steps, {_times(long.cells / e.cells, 'fewer', 'more')} cells, "
-            f"{_times(long.conversions / e.conversions, 'fewer', 'more')} conversions, "
-            f"{_times(long.energy_pj / e.energy_pj, 'less', 'more')} energy, "
-            f"{_times(long.latency_ms / e.latency_ms, 'less', 'more')} time."
+            f"At {long.error:.1f} % ({SLACK:g} point above the largest of the least errors) {long.series} takes "
+            f"{long.steps:.0f} steps on {long.cells_used:,.0f} cells in {long.arrays:.0f} arrays, "
+            f"{long.conversions:,.0f} conversions, {long.energy_pj * 1e-6:.1f} \u00b5J and {long.latency_ms:.3f} ms "
+            "(energy and time modelled)."
         )
+        for e in short:
+            said.append(
+                f"For that {e.series} takes {e.steps:.0f} steps, {_times(long.cells_used / e.cells_used, 'cells')}, "
+                f"{_times(long.conversions / e.conversions, 'conversions')}, "
+                f"{_times(long.energy_pj / e.energy_pj, 'energy')} and "
+                f"{_times(long.latency_ms / e.latency_ms, 'time')}."
+            )
     return said
 
 
-def _times(ratio: float, down: str, up: str) -> str:
-    """A ratio above 1 as so many times less, below as so many times more."""
-    return f"{ratio:.2g} times {down}" if ratio >= 1 else f"{1 / ratio:.2g} times {up}"
+def _times(ratio: float, what: str) -> str:
+    """A ratio above 1 as so many times fewer or less, below as so many times more."""
+    many = what.endswith("s")
+    if 0.95 < ratio < 1.05:
+        return f"as {'many' if many else 'much'} {what}"
+    if ratio > 1:
+        return f"{ratio:.2g} times {'fewer' if many else 'less'} {what}"
+    return f"{1 / ratio:.2g} times more {what}"

@@ -29,12 +29,14 @@ class Series:
 
     Args:
         seeded: anything in it is random; False: one seed is enough. values: along the axis, in place of the study's.
+        group: series that may be compared with each other at equal quality.
     """
 
     label: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     seeded: bool = True
     values: tuple[Any, ...] | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def _strides() -> tuple[Series, ...]:
         Series("8 at 2, Toeplitz", {**short, **real, "crossbar.placement": "toeplitz"}, False),
         Series("8 at 2, 64 tiles", {**short, **real, "machine.tiles": (8, 8)}, False),
         Series("512 kernels at stride 16", {**long, **real}, False),
-        Series("8 at 2, errors of the device", {**short, **errors}),
-        Series("512 at 16, errors of the device", {**long, **errors}),
+        Series("8 at 2, errors of the device", {**short, **errors}, group="errors of the device"),
+        Series("512 at 16, errors of the device", {**long, **errors}, group="errors of the device"),
     )
 
 
@@ -196,7 +198,8 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "drift", "Drift, with and without programming anew",
-            "The frame is coded so long after the arrays were first programmed, once or anew at intervals.",
+            "The frame is coded so long after the arrays were first programmed; after whole intervals it is the last "
+            "before they are programmed anew.",
             "crossbar.drift_seconds", "seconds since programming", (), _drifts(),
             {0.0: "0", 60.0: "1 min", 3600.0: "1 h", 86400.0: "1 day", 172800.0: "2 days", 2592000.0: "30 days"},
         ),

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..explore.findings import TOLERANCE
-from ..explore.strides import at_equal_error
+from ..explore.strides import at_equal_error, groups_of
 from ..explore.studies import Study, shown
 from ..explore.table import Line
 from . import figures
@@ -41,7 +41,7 @@ def study_figure(study: Study, lines: Sequence[Line]) -> Figure:
         left, right = figure.subplots(1, 2)
         if study.name == "stride":
             _error_by_energy(left, study, lines)
-            _at_equal(right, lines)
+            _at_equal(right, next(iter(groups_of(study, lines).values())))
         elif study.name == "self-correction":
             _both_decodes(left, study, lines)
             _curves(right, study, lines, "psnr_db", figures.COLOURS[0], "digital decode")
@@ -167,7 +167,7 @@ def _at_equal(axes: Axes, lines: Sequence[Line]) -> None:
     found = at_equal_error(lines)
     if not found:
         return
-    names = {"cells": "cells", "area_mm2": "area", "conversions": "conversions", "energy_pj": "energy",
+    names = {"cells_used": "cells", "area_mm2": "area", "conversions": "conversions", "energy_pj": "energy",
              "latency_ms": "time"}  # fmt: skip
     wide = 0.8 / len(found)
     for n, equal in enumerate(found):

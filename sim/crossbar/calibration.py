@@ -34,7 +34,7 @@ def calibrate(design: "Design", weights: IntArray, layer: Layer, forward: Port, 
     """
     g, placement = design.geometry, layer.placement
     height, width = (min(n, max(1, SIZE // g.stride) * g.stride) for n in g.image)
-    small = without_schedule(design).replace(image=(height, width), adc_bits=0)
+    small = without_schedule(design).replace(image=(height, width), adc_bits=0, sample_hold_noise=0.0)
     geometry = Geometry((height, width), g.channels, g.kernels, g.patch, g.stride)
     picture = photograph(
         "camera",

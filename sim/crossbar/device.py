@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DEVICES: dict[str, Device] = {device.name: device for device in PRESETS}
 """Name to preset."""
+MAX_REFRESHES = 1_000_000
+"""Programmings before a frame; each multiplies the counts of pulses."""
 
 
 def preset(name: str) -> Device:
@@ -121,9 +123,19 @@ def check_device(design: "Design") -> None:
     for key in ("drift_seconds", "refresh_seconds"):
         if not getattr(c, key) >= 0:
             raise InputError(f"crossbar.{key} = {getattr(c, key):g} is before programming; use 0 or more")
+    if c.refresh_seconds and c.drift_seconds / c.refresh_seconds > MAX_REFRESHES:
+        raise InputError(
+            f"crossbar.refresh_seconds = {c.refresh_seconds:g} programs the arrays more than {MAX_REFRESHES:,} times "
+            f"in drift_seconds = {c.drift_seconds:g}; use {c.drift_seconds / MAX_REFRESHES:g} or more"
+        )
     device.drift.check(age_of(c)[0])
     levels = device.levels if c.levels is None else c.levels
     check_cell_bits(c.cell_bits, c.mapping, levels)
+    if c.mapping == "offset" and levels == 2:
+        raise InputError(
+            "a cell of 2 levels has no state on either side of an offset's reference; use 3 levels or more, or "
+            'crossbar.mapping = "differential"'
+        )
 
 
 def cautions(design: "Design") -> list[str]:

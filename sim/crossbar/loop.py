@@ -18,7 +18,7 @@ from ..machine import load_dictionary
 from ..plan import Plan
 from ..run import FloatArray, norm
 from .calibration import calibrate
-from .device import device_of
+from .device import cautions, device_of
 from .devices.cell import Device
 from .frame import Done, Frame, Port, port, run_steps
 from .layer import Layer
@@ -102,6 +102,7 @@ def _warnings(
             f"forward and backward reads differ by {100 * asymmetry:.1f} % (Frobenius norm): they are no adjoints and "
             f'the loop may diverge; use crossbar.mapping = "differential" and equal driver_ohm and sense_ohm'
         )
+    notes.extend(cautions(design))
     device = device_of(design)
     if device.iv and design.crossbar.dac_mode == "amplitude":
         notes.append(

@@ -125,7 +125,7 @@ def _verified(
     reach = np.where(sigma > 0, reach, np.inf)
     below = np.where(wanted <= allowed, 0.0, special.ndtr(-reach))  # probability of landing under the tolerance
     p = np.maximum(special.ndtr(reach) - below, np.finfo(np.float64).tiny)
-    with np.errstate(divide="ignore"):  # p = 1: one write
+    with np.errstate(divide="ignore", over="ignore"):  # p = 1: one write; p = 0: never
         refused = np.log1p(-uniforms(shape, seed, Stream.PROGRAM, *key, 0)) / np.log1p(-p)
     writes = 1 + np.floor(np.minimum(refused, MAX_WRITES)).astype(np.int64)
     u = uniforms(shape, seed, Stream.PROGRAM, *key, 1)

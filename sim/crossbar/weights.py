@@ -93,9 +93,8 @@ def map_weights(
         raise ValueError(f"a weight of {np.max(np.abs(w))} is beyond the full scale {whole}")
     digits, shifts = _digits(w, whole.bit_length(), cell_bits)
     top = whole if len(shifts) == 1 else (1 << cell_bits) - 1
-    per_unit = device.range_s / top
-    slices = tuple(_planes(digit, device, mapping, per_unit) for digit in digits)
-    unit = per_unit / 2 if mapping == "offset" else per_unit
+    unit = (_rest(device, mapping) - device.g_min_s if mapping == "offset" else device.range_s) / top
+    slices = tuple(_planes(digit, device, mapping, unit) for digit in digits)
     return Mapped((w.shape[0], w.shape[1]), top, unit, _rest(device, mapping), slices, shifts, mapping)
 
 
@@ -152,17 +151,24 @@ def _digits(w: IntArray, bits: int, cell_bits: int) -> tuple[list[IntArray], tup
 
 
 def _rest(device: Device, mapping: Mapping) -> float:
-    return device.g_min_s if mapping == "differential" else (device.g_min_s + device.g_max_s) / 2
+    """The conductance of weight 0. Of an even number of states an offset takes the lower middle one: the middle of the
+    range is a tie between two states, and weights that round to either would all be half a state off their reference.
+    """
+    if mapping == "differential":
+        return device.g_min_s
+    if mapping == "offset" and device.levels and device.levels % 2 == 0:
+        return device.g_min_s + device.range_s * (device.levels // 2 - 1) / (device.levels - 1)
+    return (device.g_min_s + device.g_max_s) / 2
 
 
-def _planes(digit: IntArray, device: Device, mapping: Mapping, per_unit: float) -> tuple[Plane, ...]:
+def _planes(digit: IntArray, device: Device, mapping: Mapping, unit: float) -> tuple[Plane, ...]:
     rest, value = _rest(device, mapping), digit.astype(np.float64)
     if mapping == "differential":
-        targets = [rest + np.where(value > 0, value, 0.0) * per_unit, rest - np.where(value < 0, value, 0.0) * per_unit]
+        targets = [rest + np.where(value > 0, value, 0.0) * unit, rest - np.where(value < 0, value, 0.0) * unit]
     elif mapping == "two-sided":
-        targets = [rest + value * (per_unit / 2), rest - value * (per_unit / 2)]
+        targets = [rest + value * (unit / 2), rest - value * (unit / 2)]
     else:
-        targets = [np.pad(rest + value * (per_unit / 2), ((0, 1), (0, 1)), constant_values=rest)]
+        targets = [np.pad(rest + value * unit, ((0, 1), (0, 1)), constant_values=rest)]
     # g_min + full_scale * unit may miss g_max by a rounding of the last bit
     bounded = [np.clip(target, device.g_min_s, device.g_max_s) for target in targets]
     return tuple(Plane(target, sign) for target, sign in zip(bounded, (1, -1), strict=False))

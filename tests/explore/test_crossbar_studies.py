@@ -277,6 +277,8 @@ def test_words_of_other_axes_and_of_failures() -> None:
         "alone: within 1 point of the mildest up to 0.001 (+0.50 points); at 0.01 it is +6.00 points."
     ]
     assert "every value of the axis" in findings.findings(study, lines[:2])[0]
+    lost = lines_of(STUDIES["on-off"], "offset", {2.0: 1800.0, 10.0: 1300.0})
+    assert findings.findings(STUDIES["on-off"], lost) == ["offset: of no use here, its least error is +1300.00 points."]
     broken = [replace(lines[0], failed=1, error="no room"), replace(lines[1], outcomes={"diverged": 1})]
     said = findings.findings(study, broken)
     assert said[1:] == ["1 of 2 points failed; the first: no room.", "1 of 2 loops diverged: alone 0.001."]
@@ -293,13 +295,19 @@ def test_strides_are_compared_at_equal_error() -> None:
         return Line("stride", series, steps, 1, 1, 0, {k: Measured(v, v, v, 1) for k, v in numbers.items()},
                     {}, {}, None, (), None)  # fmt: skip
 
-    lines = [line("short", 10, 40.0, 1e6), line("short", 20, 20.0, 2e6), line("short", 40, 12.0, 4e6),
-             line("long", 10, 30.0, 8e6), line("long", 20, 16.0, 16e6)]  # fmt: skip
+    lines = [line("short", 10, 40.0, 1e6), line("short", 20, 21.0, 2e6), line("short", 40, 13.0, 4e6),
+             line("long", 10, 32.0, 8e6), line("long", 20, 17.0, 16e6), line("long", 40, 16.0, 32e6)]  # fmt: skip
     short, long = at_equal_error(lines)
-    assert long.error == short.error == 16.0 and long.steps == 20 and long.energy_pj == 16e6
+    assert long.error == short.error == 17.0 and long.steps == 20 and long.energy_pj == 16e6  # a point above 16
     assert short.steps == pytest.approx(30) and short.energy_pj == pytest.approx(3e6)
-    study = replace(STUDIES["stride"], series=(Series("short"), Series("long")))
-    said = findings.findings(study, lines)
-    assert said[0].startswith("All reach 16.0 %") and "long after 20 steps on 400 cells in 2 arrays" in said[0]
-    assert said[1].startswith("short: 30 steps, 4 times fewer cells, 5.3 times fewer conversions, 5.3 times less")
+    study = replace(STUDIES["stride"], series=(Series("short"), Series("long"), Series("other", group="b")))
+    said = findings.findings(study, [*lines, line("other", 10, 90.0, 1e6)])
+    assert len(said) == 2 and said[0].startswith("At 17.0 % (1 point above the largest of the least errors) long takes")
+    assert "20 steps on 400 cells in 2 arrays, 160,000,000 conversions, 16.0" in said[0]
+    assert said[1] == (
+        "For that short takes 30 steps, 4 times fewer cells, 5.3 times fewer conversions, 5.3 times less energy and as "
+        "much time."
+    )
+    lines[3:] = [line("long", 10, 32.0, 1e6), line("long", 20, 17.0, 1e6), line("long", 40, 16.0, 1e6)]
+    assert "3 times more conversions, 3 times more energy" in findings.findings(study, lines)[1]
     assert at_equal_error([]) == []

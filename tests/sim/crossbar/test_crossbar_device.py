@@ -255,6 +255,11 @@ def test_one_path_per_device():
         ({"fault_rate": -0.5}, ("crossbar.fault_rate = -0.5", "0 to 1")),
         ({"drift_seconds": -1.0}, ("crossbar.drift_seconds = -1", "use 0 or more")),
         ({"refresh_seconds": -1.0}, ("crossbar.refresh_seconds = -1", "use 0 or more")),
+        (
+            {"device": "joshi2020", "drift_seconds": 1e9, "refresh_seconds": 1e-300},
+            ("refresh_seconds = 1e-300 programs the arrays more than 1,000,000 times", "use 1000 or more"),
+        ),
+        ({"mapping": "offset", "levels": 2}, ("2 levels has no state on either side", "use 3 levels or more")),
         ({"drift_seconds": 3e5}, ("300000 s is beyond the last measurement", "172800 s", "refresh")),
         ({"verify_tolerance": 0.0}, ("crossbar.verify_tolerance = 0 accepts no conductance", "0.01")),
         ({"cell_bits": -1}, ("crossbar.cell_bits = -1", "use 0")),

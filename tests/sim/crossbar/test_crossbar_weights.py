@@ -135,3 +135,30 @@ def test_weights_that_cannot_be_mapped(weights, full_scale, word):
 def test_slices_that_a_cell_has_no_states_for_are_the_users_mistake():
     with pytest.raises(InputError, match="cell_bits = 3 needs 8 states of a cell .* has 4; use cell_bits = 2 or 0"):
         map_weights(np.ones((1, 1), int), DEVICES["isaac"], "differential", 3)
+
+
+@pytest.mark.parametrize("levels", [3, 4, 15, 16, 256])
+def test_an_offset_reference_is_a_state(levels):
+    """So that a weight of 0 is 0, and errors of rounding have no common sign."""
+    device, w = device_with(levels), np.arange(-75, 76)[None]
+    mapped = map_weights(w, device, "offset")
+    held = [device.quantised(targets(mapped)[0][0])]
+    for matrix in (forward_matrix, backward_matrix):
+        found = matrix(mapped, 0, held)[0]
+        assert found[75] == 0 and np.abs(found + found[::-1]).max() < 1e-9  # odd in the weight
+        assert np.abs(found - w[0]).max() <= 75 / ((levels - 1) // 2) / 2 + 1e-9
+
+
+def test_cells_that_hold_half_a_range_exactly():
+    w = np.array([[-1, 0, 1]])
+    mapped = map_weights(w, device_with(4), "offset")
+    held = [device_with(4).quantised(targets(mapped)[0][0])]
+    assert np.abs(forward_matrix(mapped, 0, held) - w).max() < 1e-12
+
+
+def test_a_warning_says_that_an_error_is_verified_already():
+    import striate as st
+
+    design = st.Design(image=(16, 16), steps=2, programming="verify")
+    run = st.simulate_crossbar(np.zeros((1, 16, 16)) + 0.1, design)
+    assert any("selects from it once more" in line for line in run.warnings)
