@@ -6,6 +6,7 @@ from typing import Any
 
 from ..golden.errors import InputError
 from ..sim.design_file import locate, parse_setting
+from .points import canonical
 from .studies import Series, Study, shown
 
 GRID = "grid"
@@ -44,6 +45,11 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     if not all(parts):
         raise InputError(f"--vary '{text}' has an empty value; write {key}=v1,v2,...")
     values = [parse_setting(f"{key}={part}")[1] for part in parts]
+    for part, value in zip(parts, values, strict=True):
+        try:
+            canonical(value)
+        except (ValueError, TypeError):  # NaN, infinities, dates
+            raise InputError(f"--vary {key} cannot take {part}; give finite numbers or words") from None
     for n, value in enumerate(values):
         if value in values[:n]:
             raise InputError(f"--vary {key} has the value {parts[n]} twice; give it once")

@@ -32,18 +32,21 @@ class Store:
     loses its power at most the last. One process writes at a time; others may read the file meanwhile.
 
     Args:
-        path: the file, made where there is none; None: in memory.
+        path: the file, made where there is none; None: in memory. anew: throw away what is in it, whatever that is.
 
     Raises:
-        InputError: a file that is no store, that is another sweep's, that another process fills, or that cannot be
-            made.
+        InputError: a file that is no store or damaged, that is another sweep's, that another process fills, or that
+            cannot be made; every method: a file that is damaged or cannot be written.
     """
 
-    def __init__(self, path: Path | None, sweep: Sweep) -> None:
+    def __init__(self, path: Path | None, sweep: Sweep, anew: bool = False) -> None:
         self.path, self.sweep = path, sweep
         self._lock: IO[bytes] | None = None
         try:
             self._lock = None if path is None else _locked(path)
+            if anew and path is not None:  # not before the lock is ours, and never the lock itself
+                for end in ("", "-wal", "-shm"):
+                    path.with_name(path.name + end).unlink(missing_ok=True)
             self._base = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
             try:
                 self._prepare()
@@ -140,17 +143,31 @@ class Store:
             self._base.execute("COMMIT")
         except sqlite3.OperationalError as error:  # no room, no right to write
             raise InputError(f"cannot write {self.path}: {error}; make room, then give the command again") from None
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> InputError:
+        return InputError(f"{self.path} is damaged ({error}); begin anew with --force, or in another folder")
 
     # ---- reading -----------------------------------------------------------------------------------------------------
     def entries(self, keys: Sequence[str] | None = None) -> list[Entry]:
         """The rows of some points in their order; None: of all, in the order of their keys."""
-        rows = {row[0]: row for row in self._base.execute(f"SELECT {_COLUMNS} FROM points ORDER BY key")}
-        return [_entry(rows[key]) for key in (rows if keys is None else keys)]
+        rows = {row[0]: row for row in self._rows(f"SELECT {_COLUMNS} FROM points ORDER BY key")}
+        try:
+            return [_entry(rows[key]) for key in (rows if keys is None else keys)]
+        except ValueError as error:
+            raise self._damaged(error) from None
 
     def digest(self) -> str:
         """Hexadecimal SHA-256 of all results and errors: equal however the points were run."""
-        rows = self._base.execute("SELECT key, state, result, error FROM points ORDER BY key").fetchall()
+        rows = self._rows("SELECT key, state, result, error FROM points ORDER BY key")
         return hashlib.sha256(canonical(rows).encode()).hexdigest()
+
+    def _rows(self, command: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._base.execute(command).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

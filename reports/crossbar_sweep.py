@@ -101,23 +101,29 @@ def _aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 # ---- the folder ------------------------------------------------------------------------------------------------------
-def check_folder(out: Path, force: bool) -> None:
-    """Refuse a folder that a sweep may not fill; with ``force`` empty one of another sweep.
+def check_folder(out: Path) -> None:
+    """Refuse a folder that a sweep may not fill.
 
     Raises:
         InputError: a file, a folder that cannot be written to, or one with files that no sweep wrote.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        rundir.refuse_existing(out, force)
+        rundir.refuse_existing(out, False)
         return
     if not out.is_dir():
         raise InputError(f"--out {out} is a file; name a folder")
-    foreign = sorted(path.name for path in out.iterdir() if not _ours(path.name))
-    if foreign or not (out / STORE).is_file():
+    names = sorted(path.name for path in out.iterdir())
+    foreign = [name for name in names if not _ours(name)]
+    results = [name for name in names if not name.startswith((STORE, "."))]  # without a store: of what?
+    if foreign or (results and STORE not in names):
         what = f"{foreign[0]}, which no sweep wrote" if foreign else "no sweep"
         raise InputError(f"--out {out} holds {what}; name another folder")
-    if force:
-        for path in sorted(out.iterdir()):
+
+
+def clear_folder(out: Path) -> None:
+    """Remove what a sweep wrote into a folder, its store apart: only who has that open may do so."""
+    for path in sorted(out.iterdir()):
+        if _ours(path.name) and not path.name.startswith(STORE):
             path.unlink()
 
 

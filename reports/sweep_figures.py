@@ -3,7 +3,8 @@
 Values of an axis stand at equal distances, whatever they are: most axes go through decades, some hold a 0 or words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def study_figure(study: Study, lines: Sequence[Line]) -> Figure:
         left, right = figure.subplots(1, 2)
         if study.name == "stride":
             _error_by_energy(left, study, lines)
-            _at_equal(right, next(iter(groups_of(study, lines).values())))
+            _at_equal(right, study, lines)
         elif study.name == "self-correction":
             _both_decodes(left, study, lines)
             _curves(right, study, lines, "psnr_db", figures.COLOURS[0], "digital decode")
@@ -58,27 +59,38 @@ def study_figure(study: Study, lines: Sequence[Line]) -> Figure:
 
 
 def composed(studies: Sequence[Study], lines: Sequence[Line]) -> Figure:
-    """One small panel a study: what a page of documentation shows."""
-    columns = min(3, len(studies))
-    rows = -(-len(studies) // columns)
+    """One small panel a study, two for strides: what a page of documentation shows."""
+    drawn: list[tuple[str, Callable[[Axes], None]]] = []
+    for study in studies:
+        own = [line for line in lines if line.study == study.name]
+        drawn.append((study.title, partial(_small, study=study, lines=own)))
+        if study.name == "stride":
+            drawn.append(("", partial(_at_equal, study=study, lines=own)))
+    columns = min(3, len(drawn))
+    rows = -(-len(drawn) // columns)
     with rc_context({**figures.STYLE, "font.size": 8, "axes.titlesize": 9, "lines.linewidth": 1.3}):
         figure = Figure((10.5, 2.75 * rows))
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes in grid[len(studies) :]:
+        for axes in grid[len(drawn) :]:
             axes.set_visible(False)
-        for axes, study in zip(grid, studies, strict=False):
-            own = [line for line in lines if line.study == study.name]
-            if study.name == "stride":
-                _error_by_energy(axes, study, own)
-            elif study.name == "self-correction":
-                _both_decodes(axes, study, own)
-            else:
-                panel(axes, study, own, DIGITAL)
-                if len(study.series) > 1:
-                    axes.legend(fontsize=6.5, handlelength=1.2, labelspacing=0.2)
-            axes.set_title(study.title)
+        for axes, (title, draw) in zip(grid, drawn, strict=False):
+            draw(axes)
+            if title:
+                axes.set_title(title)
             axes.tick_params(labelsize=7)
     return figure
+
+
+def _small(axes: Axes, study: Study, lines: Sequence[Line]) -> None:
+    """The first panel of a study, with its legend inside."""
+    if study.name == "stride":
+        _error_by_energy(axes, study, lines)
+    elif study.name == "self-correction":
+        _both_decodes(axes, study, lines)
+    else:
+        panel(axes, study, lines, DIGITAL)
+    if len(study.series) > 1:
+        axes.legend(fontsize=6.5, handlelength=1.2, labelspacing=0.2)
 
 
 def panel(axes: Axes, study: Study, lines: Sequence[Line], measure: str) -> None:
@@ -141,7 +153,8 @@ def _points_of_error(axes: Axes) -> None:
     low, high = 1.3 * low - 0.25, max(1.35 * high, 1.3)
     axes.set_yscale("symlog", linthresh=STEEP, linscale=0.6)
     axes.set_ylim(low, high)
-    axes.set_yticks([tick for tick in (-30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300, 1000) if low <= tick <= high])
+    ticks = (-30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300, 1000, 10_000, 100_000)
+    axes.set_yticks([tick for tick in ticks if low <= tick <= high])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.axhspan(0, TOLERANCE, color=figures.COLOURS[2], alpha=0.08, lw=0)
@@ -159,12 +172,14 @@ def _error_by_energy(axes: Axes, study: Study, lines: Sequence[Line]) -> None:
         axes.fill_between(energy, [m.low for m in error], [m.high for m in error], color=colour, alpha=0.12, lw=0)
     axes.set(xscale="log", xlabel="energy a frame, \u00b5J (modelled)", ylabel="percent error")
     _plain(axes.xaxis)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, low + 1.3 * (high - low))  # room for the legend
     axes.legend(fontsize=7)
 
 
-def _at_equal(axes: Axes, lines: Sequence[Line]) -> None:
-    """Bars: cells, conversions, energy and time at equal error, over those of the first series."""
-    found = at_equal_error(lines)
+def _at_equal(axes: Axes, study: Study, lines: Sequence[Line]) -> None:
+    """Bars: cells, area, conversions, energy and time at equal error, over those of the first series of the study."""
+    found = at_equal_error(next(iter(groups_of(study, lines).values())))
     if not found:
         return
     names = {"cells_used": "cells", "area_mm2": "area", "conversions": "conversions", "energy_pj": "energy",

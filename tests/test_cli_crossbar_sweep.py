@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import signal
@@ -142,6 +143,17 @@ def test_folders_that_are_no_sweeps(tmp_path: Path, capsys: pytest.CaptureFixtur
         for force in ([], ["--force"]):
             status, _, err = run(capsys, *words, str(tmp_path / name), *force)
             assert status == 2 and message in err and err.count("\n") == 1
+    begun = tmp_path / "begun"  # killed before there was a store
+    begun.mkdir()
+    (begun / "points.sqlite.lock").touch()
+    (begun / ".report.html.1.part").touch()
+    assert run(capsys, *words, str(begun))[0] == 0 and counted(begun / "points.sqlite") == {"done": (5, 5)}
+    lock = (begun / "points.sqlite.lock").open("ab")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    status, _, err = run(capsys, *words, str(begun), "--force")
+    assert status == 2 and "is being filled by another process" in err and (begun / "report.html").is_file()
+    lock.close()
+    assert counted(begun / "points.sqlite") == {"done": (5, 5)}
     np.save(tmp_path / "small.npy", np.zeros((16, 64)))
     status, _, err = run(capsys, str(tmp_path / "small.npy"), *words[1:], str(tmp_path / "new"))
     assert status == 2 and "too small" in err and not (tmp_path / "new").exists()

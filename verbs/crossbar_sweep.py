@@ -70,7 +70,7 @@ def crossbar_sweep(
     from ..explore.crossbar import pictures_of, sweep_of
     from ..explore.store import Store
     from ..explore.table import table
-    from ..reports.crossbar_sweep import STORE, Found, check_folder, save_sweep, sweep_json, sweep_lines
+    from ..reports.crossbar_sweep import STORE, Found, check_folder, clear_folder, save_sweep, sweep_json, sweep_lines
     from ..reports.record import design_sha256, versions
     from ..sim.machine import load_dictionary
 
@@ -80,8 +80,10 @@ def crossbar_sweep(
     of = names or sorted({key.partition("=")[0].strip() for key in vary or []})
     sweep = sweep_of(design, taken, of)
     if out is not None:
-        check_folder(out, force)
-    with Store(None if out is None else out / STORE, sweep) as store, job.progress("points") as tell:
+        check_folder(out)
+    with Store(None if out is None else out / STORE, sweep, force) as store, job.progress("points") as tell:
+        if out is not None and force:
+            clear_folder(out)
         try:
             end = engine.run(store, points, jobs=jobs, retry=retry, progress=lambda p: tell(_said(p), p.share))
         except KeyboardInterrupt:

@@ -155,6 +155,9 @@ def test_a_grid_is_every_combination() -> None:
         (["levels="], "--vary levels has no values; write levels=v1,v2,..."),
         (["levels=4,,8"], "--vary 'levels=4,,8' has an empty value"),
         (["levels=4,8,4"], "--vary levels has the value 4 twice"),
+        (["wire_ohm=1,nan"], "--vary wire_ohm cannot take nan; give finite numbers or words"),
+        (["wire_ohm=-inf"], "--vary wire_ohm cannot take -inf"),
+        (["wire_ohm=2026-01-01"], "--vary wire_ohm cannot take 2026-01-01"),
         (["levels=4", "crossbar.levels=8"], "--vary names crossbar.levels twice"),
     ],
 )

@@ -145,3 +145,39 @@ def test_killed_between_tables_and_mark(tmp_path: Path) -> None:
         store._base.execute("DELETE FROM sweep")
     with Store(path, SWEEP) as store:
         assert store.add(POINTS)
+
+
+def test_begun_anew_only_by_who_has_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "points.sqlite"
+    with Store(path, SWEEP) as store:
+        keys = store.add(POINTS)
+        with pytest.raises(InputError, match="is being filled by another process"):
+            Store(path, SWEEP, anew=True)
+        store.start(keys[0])
+        store.finish(keys[0], 1, 0.1)  # nothing was taken from under it
+    with Store(path, SWEEP) as store:
+        assert store.entries(keys)[0].state == DONE
+    with Store(path, Sweep("other:job", 1, {}), anew=True) as store:
+        assert store.entries() == []
+    path.write_bytes(b"no store at all, and long enough to be read as one" * 40)
+    with Store(path, SWEEP, anew=True) as store:
+        assert len(store.add(POINTS)) == len(POINTS)
+
+
+def test_a_damaged_store_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "points.sqlite"
+    with Store(path, SWEEP) as store:
+        store.add([Point({"x": x, "long": "y" * 200}) for x in range(400)])
+    whole = path.read_bytes()
+    assert len(whole) > 20 * 4096
+    path.write_bytes(whole[: 4 * 4096] + b"\xff" * (len(whole) - 4 * 4096))
+    store = Store(path, SWEEP)
+    for use in (lambda: store.add(POINTS), lambda: store.entries(), lambda: store.digest()):
+        with pytest.raises(InputError, match="points.sqlite is damaged .*; begin anew with --force"):
+            use()
+    store.close()
+    path.write_bytes(whole)
+    with Store(path, SWEEP) as store:
+        store._base.execute("UPDATE points SET parameters = '{'")
+        with pytest.raises(InputError, match="is damaged"):
+            store.entries()

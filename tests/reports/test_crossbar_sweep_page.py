@@ -67,7 +67,7 @@ def test_every_study_has_a_figure_of_its_series() -> None:
             bands = [x.measures["points_above"] for x in found.of(study)]
             every = [m.low for m in bands] + [m.high for m in bands]
             assert low < min(every) and max(every) < high  # nothing cut off
-    assert sum(axes.get_visible() for axes in composed(found.studies, found.lines).axes) == len(found.studies)
+    assert sum(axes.get_visible() for axes in composed(found.studies, found.lines).axes) == len(found.studies) + 1
 
 
 def test_axes_are_in_order() -> None:
@@ -92,7 +92,7 @@ def test_page_and_files(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "results.json").read_text())
     assert kept["table"] == json.loads(json.dumps(plain(info["table"])))
     assert "http" not in page.replace("http://www.w3.org", "")
-    check_folder(tmp_path / "new", False)
+    check_folder(tmp_path / "new")
 
 
 def test_tables() -> None:
