@@ -28,8 +28,36 @@ class Row:
     key: str
 
 
+class Priced:
+    """What every cost has: rows of energy that add up, and a rate of frames."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def frames_per_second(self) -> float:
+        """One frame after the other."""
+        raise NotImplementedError
+
+    @property
+    def energy_pj(self) -> Band:
+        """Of the frame, all components."""
+        return sum((row.energy_pj for row in self.rows), start=Band(0.0, 0.0, 0.0))
+
+    @property
+    def power_mw(self) -> Band:
+        """Mean power while frames follow one another."""
+        return self.energy_pj * (self.frames_per_second * 1e-9)
+
+    def by_group(self) -> dict[str, Band]:
+        """Sums of the rows' groups, in the order of the rows."""
+        groups: dict[str, Band] = {}
+        for row in self.rows:
+            groups[row.group] = groups.get(row.group, Band(0.0, 0.0, 0.0)) + row.energy_pj
+        return groups
+
+
 @dataclass(frozen=True)
-class Cost:
+class Cost(Priced):
     """Energy and time of one frame.
 
     Args:
@@ -43,14 +71,6 @@ class Cost:
     clock_mhz: float
 
     @property
-    def energy_pj(self) -> Band:
-        """Of the frame, all components."""
-        total = Band(0.0, 0.0, 0.0)
-        for row in self.rows:
-            total += row.energy_pj
-        return total
-
-    @property
     def latency_ms(self) -> float:
         """Of one frame at the target clock."""
         return self.cycles / self.clock_mhz * 1e-3
@@ -59,18 +79,6 @@ class Cost:
     def frames_per_second(self) -> float:
         """One frame after the other at the target clock."""
         return self.clock_mhz * 1e6 / self.cycles
-
-    @property
-    def power_mw(self) -> Band:
-        """Mean power while frames follow one another."""
-        return self.energy_pj * (self.frames_per_second * 1e-9)
-
-    def by_group(self) -> dict[str, Band]:
-        """Sums of the rows' groups, in the order of the rows."""
-        groups: dict[str, Band] = {}
-        for row in self.rows:
-            groups[row.group] = groups.get(row.group, Band(0.0, 0.0, 0.0)) + row.energy_pj
-        return groups
 
 
 def memory_bits(run: Run) -> dict[str, int]:

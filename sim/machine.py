@@ -23,6 +23,7 @@ from .exchange import clock_of, sorted_of
 from .fixed import quantise
 from .gram import gram
 from .kernel import arithmetic, codes
+from .picture import check_image, clipping
 from .plan import Plan
 from .recomputed import recomputed
 from .refresh import add_input, refresh
@@ -417,18 +418,11 @@ def simulate(
     Raises:
         InputError: an image of another shape or with NaN, and whatever ``design.check_machine`` refuses.
     """
-    if image.shape != design.geometry.image_shape:
-        raise InputError(
-            f"the image is {image.shape}, the design wants (C, H, W) = {design.geometry.image_shape}; "
-            f"crop the image or set network.image and network.channels"
-        )
-    if not np.isfinite(image).all():
-        raise InputError("the image holds NaN or infinite values; mend the file")
+    check_image(image, design)
     dictionary = dictionary if dictionary is not None else load_dictionary(design)
     weights = quantise(dictionary.atoms, design.formats.weight)
     plan = Plan.of(design, weights)
     x = plan.quantise_image(image)
-    clipped = np.count_nonzero(np.abs(x * plan.input.scale - image) > plan.input.scale)
     _compile(plan, weights, design.machine.schedule)
     if design.machine.schedule == "delta":
         machine = Machine(plan, weights, threads)
@@ -439,12 +433,7 @@ def simulate(
         run = recomputed(
             plan, weights, x, design.dynamics.steps, skip=design.machine.schedule == "skip", reference=image
         )
-    notes = design.warnings(weights)
-    if clipped:
-        notes.append(
-            f"formats.input {plan.input} cannot hold {clipped} of {image.size} input values ({image.min():.3f} .. "
-            f"{image.max():.3f}): they were clipped; give it a wider range"
-        )
+    notes = [*design.warnings(weights), *clipping(image, x, plan)]
     if run.overflow:
         proven = design.resolved_widths(weights).residual_proven
         notes.append(

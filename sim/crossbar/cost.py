@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..cost import Row
+from ..cost import Priced, Row
 from ..tech import Band, Number
 from .technology import ISAAC_32NM, CrossbarTechnology
 
@@ -76,7 +76,7 @@ class Programming:
 
 
 @dataclass(frozen=True)
-class CrossbarCost:
+class CrossbarCost(Priced):
     """Energy, time and area of one frame.
 
     Args:
@@ -95,14 +95,6 @@ class CrossbarCost:
     notes: tuple[str, ...]
 
     @property
-    def energy_pj(self) -> Band:
-        """Of the frame, all components."""
-        total = Band(0.0, 0.0, 0.0)
-        for row in self.rows:
-            total += row.energy_pj
-        return total
-
-    @property
     def area_mm2(self) -> Band:
         """Of all components."""
         total = Band(0.0, 0.0, 0.0)
@@ -119,18 +111,6 @@ class CrossbarCost:
     def frames_per_second(self) -> float:
         """One frame after the other."""
         return 1e3 / self.latency_ms if self.latency_ms else float("inf")
-
-    @property
-    def power_mw(self) -> Band:
-        """Mean power while frames follow one another."""
-        return self.energy_pj * (self.frames_per_second * 1e-9)
-
-    def by_group(self) -> dict[str, Band]:
-        """Sums of the rows' groups, in the order of the rows."""
-        groups: dict[str, Band] = {}
-        for row in self.rows:
-            groups[row.group] = groups.get(row.group, Band(0.0, 0.0, 0.0)) + row.energy_pj
-        return groups
 
 
 def crossbar_cost(run: "CrossbarRun", technology: CrossbarTechnology = ISAAC_32NM) -> CrossbarCost:

@@ -15,6 +15,7 @@ from ...golden.errors import InputError
 from ...golden.geometry import Geometry
 from ..fixed import IntArray, quantise
 from ..machine import load_dictionary
+from ..picture import check_image, clipping
 from ..plan import Plan
 from ..run import FloatArray, norm
 from .calibration import calibrate
@@ -87,16 +88,9 @@ def _converter_bits(port: Port, changes: bool) -> tuple[int, int]:
     return use.adc.bits or int(use.adc.bound).bit_length() + 1, use.dac.driven_bits
 
 
-def _warnings(
-    design: "Design", plan: Plan, layer: Layer, weights: IntArray, x: IntArray, image: FloatArray
-) -> list[str]:
-    notes = without_schedule(design).warnings(weights)
-    clipped = np.count_nonzero(np.abs(x * plan.input.scale - image) > plan.input.scale)
-    if clipped:
-        notes.append(
-            f"formats.input {plan.input} cannot hold {clipped} of {image.size} input values ({image.min():.3f} .. "
-            f"{image.max():.3f}): they were clipped; give it a wider range"
-        )
+def _of_the_design(design: "Design", layer: Layer) -> list[str]:
+    """What deserves a word before anything ran."""
+    notes = []
     if (asymmetry := layer.asymmetry) > ADJOINT:
         notes.append(
             f"forward and backward reads differ by {100 * asymmetry:.1f} % (Frobenius norm): they are no adjoints and "
@@ -112,14 +106,21 @@ def _warnings(
     return notes
 
 
-def _checked(image: FloatArray, design: "Design") -> None:
-    if image.shape != design.geometry.image_shape:
-        raise InputError(
-            f"the image is {image.shape}, the design wants (C, H, W) = {design.geometry.image_shape}; "
-            f"crop the image or set network.image and network.channels"
+def _of_the_run(design: "Design", weights: IntArray, frame: Frame, counts: CrossbarCounts) -> list[str]:
+    """What happened that deserves a word."""
+    notes, width = [], frame.plan.residual_width
+    if frame.overflow:
+        proven = design.resolved_widths(weights).residual_proven
+        notes.append(
+            f"R left its word of {width} bits: it is right only modulo 2^{width}; "
+            f"use machine.residual_accumulator = {max(proven, width + 1)}"
         )
-    if not np.isfinite(image).all():
-        raise InputError("the image holds NaN or infinite values; mend the file")
+    if counts.failed_cells:
+        notes.append(
+            f"{counts.failed_cells} cells stayed outside crossbar.verify_tolerance = "
+            f"{design.crossbar.verify_tolerance:g}; allow more, or take them as they are"
+        )
+    return notes
 
 
 def _compile(plan: Plan, design: "Design") -> None:
@@ -154,7 +155,7 @@ def simulate_crossbar(
         InputError: an image of another shape or with NaN, a negative seed, whatever ``design.check_crossbar`` refuses,
             and circuits that have no solution.
     """
-    _checked(image, design)
+    check_image(image, design)
     check_crossbar(design)
     if seed < 0:
         raise InputError(f"a seed of {seed} names no devices; use 0 or more")
@@ -173,19 +174,13 @@ def simulate_crossbar(
     lost = np.asarray(image - x * plan.input.scale, np.float64)
     done = run_steps(frame, design.dynamics.steps, lost, norm(image), observe)
     seconds = time.perf_counter() - programmed
-    notes = _warnings(design, plan, layer, weights, x, image)
-    if frame.overflow:
-        proven = design.resolved_widths(weights).residual_proven
-        notes.append(
-            f"R left its word of {plan.residual_width} bits: it is right only modulo 2^{plan.residual_width}; "
-            f"use machine.residual_accumulator = {max(proven, plan.residual_width + 1)}"
-        )
     counts = _counts(layer, frame, done, device)
-    if counts.failed_cells:
-        notes.append(
-            f"{counts.failed_cells} cells stayed outside crossbar.verify_tolerance = {c.verify_tolerance:g}; "
-            f"allow more, or take them as they are"
-        )
+    notes = [
+        *without_schedule(design).warnings(weights),
+        *clipping(image, x, plan),
+        *_of_the_design(design, layer),
+        *_of_the_run(design, weights, frame, counts),
+    ]
     (adc_forward, dac_forward), (adc_backward, dac_backward) = (
         _converter_bits(each, frame.changes) for each in (forward, backward)
     )
