@@ -106,12 +106,25 @@ def _read(read_ns: float, convert_ns: float, conversions: int) -> str:
     return f"{read_ns:.4g} ns integration, {convert_ns:.4g} ns for {conversions} conversions"
 
 
+GAIN = 0.02
+"""Distance of the best gain from 1 from which a run shows what one calibration would give."""
+
+
+def gain_line(info: Mapping[str, Any]) -> Lines:
+    """What one gain on the whole picture would mend, where it would."""
+    if abs(info["gain"] - 1) <= GAIN:
+        return []
+    text = f"{info['gained_percent_error']:.3f} % by the digital dictionary times {info['gain']:.3f} (calibrated once)"
+    return [("with one gain", text)]
+
+
 def encode_lines(info: Mapping[str, Any]) -> Lines:
     """A run on crossbars on a terminal."""
     a, lossy, device = info["arrays"], info["adc_saturations"], info["device"]["name"]
     errors = (info["percent_error"], info["programmed_percent_error"])
     return [
         ("percent error", "{:.3f} % by the digital dictionary, {:.3f} % by the programmed arrays".format(*errors)),
+        *gain_line(info),
         ("inactive", f"{info['percent_inactive']:.2f} %"),
         ("PSNR", f"{info['psnr_db']:.2f} dB, {info['programmed_psnr_db']:.2f} dB"),
         ("outcome", f"{info['outcome']}: {info['remedy']}"),

@@ -125,6 +125,8 @@ def _quality(run: CrossbarRun, image: Array) -> dict[str, float]:
     return {
         "percent_error": run.percent_error(image),
         "programmed_percent_error": run.programmed_percent_error(image),
+        "gained_percent_error": run.gained_percent_error(image),
+        "gain": run.gain(image),
         "percent_inactive": run.percent_inactive,
         "psnr_db": run.psnr_db(image),
         "programmed_psnr_db": run.programmed_psnr_db(image),

@@ -161,6 +161,10 @@ class Crossbar(Section):
     )
     cell_bits: int = Field(0, description="bits of a weight that one cell holds; 0: all of them")
     device: str = Field("wan2022", description='device preset; "ideal" has no error of any kind')
+    g_min_us: float | None = Field(None, description="smallest conductance, microsiemens, in place of the preset's")
+    g_max_us: float | None = Field(None, description="largest conductance, microsiemens, in place of the preset's")
+    read_volts: float | None = Field(None, description="amplitude of a full-scale drive, in place of the preset's")
+    read_ns: float | None = Field(None, description="integration time of a read, in place of the preset's")
     on_off: float | None = Field(None, description="largest over smallest conductance, in place of the preset's")
     levels: int | None = Field(None, description="states of a cell, in place of the preset's; 0: continuous")
     programming_error: float | None = Field(
@@ -212,7 +216,8 @@ SECTIONS: dict[str, type[Section]] = {
 """Section name to class, in file order."""
 
 EXAMPLES: dict[str, Any] = {
-    "eta": 0.03125, "on_off": 17.0, "levels": 16, "programming_error": 0.05, "read_noise": 0.01, "fault_rate": 0.001,
+    "eta": 0.03125, "g_min_us": 1.0, "g_max_us": 40.0, "read_volts": 0.2, "read_ns": 10.0, "on_off": 17.0,
+    "levels": 16, "programming_error": 0.05, "read_noise": 0.01, "fault_rate": 0.001,
 }  # fmt: skip
 """Values of the keys that have no default, for the commented design file."""
 

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 DEVICES: dict[str, Device] = {device.name: device for device in PRESETS}
 """Name to preset."""
+REPLACED = (
+    "g_min_us", "g_max_us", "read_volts", "read_ns", "on_off", "levels", "programming_error", "read_noise",
+    "fault_rate",
+)  # fmt: skip
+"""Keys of [crossbar] that replace numbers of the preset."""
 MAX_REFRESHES = 1_000_000
 """Programmings before a frame; each multiplies the counts of pulses."""
 
@@ -68,9 +73,10 @@ def table() -> list[dict[str, str]]:
 def device_of(design: "Design") -> Device:
     """The preset ``crossbar.device`` with the keys of [crossbar] that replace its own.
 
-    on_off sets g_min under the preset's g_max; levels the states; programming_error a standard deviation that is the
-    same for every conductance, ``value g_max``; read_noise one in proportion to the conductance; fault_rate cells stuck
-    half low, half high.
+    g_min_us and g_max_us set the range, or on_off g_min under g_max; read_volts and read_ns the read; levels the
+    states; programming_error a standard deviation that is the same for every conductance, ``value g_max``; read_noise
+    one in proportion to the conductance; fault_rate cells stuck half low, half high. The title and the source then say
+    which numbers are the design's.
 
     Raises:
         InputError: as `check_device`.
@@ -78,18 +84,23 @@ def device_of(design: "Design") -> Device:
     check_device(design)
     c = design.crossbar
     device = preset(c.device)
-    changes: dict[str, Any] = {}
+    given = {"g_min_us": c.g_min_us, "g_max_us": c.g_max_us, "read_voltage_v": c.read_volts, "read_ns": c.read_ns}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if c.on_off is not None:
-        changes["g_min_us"] = device.g_max_us / c.on_off
+        changes["g_min_us"] = (c.g_max_us or device.g_max_us) / c.on_off
     if c.levels is not None:
         changes["levels"] = c.levels
     if c.programming_error is not None:
-        error = (c.programming_error * device.g_max_us,) if c.programming_error else ()
+        error = (c.programming_error * (c.g_max_us or device.g_max_us),) if c.programming_error else ()
         changes |= {"error_us": error, "error_knee_us": None, "verified": False}
     if c.read_noise is not None:
         changes |= {"read_noise": c.read_noise, "read_exponent": 0.0, "read_us": None}
     if c.fault_rate is not None:
         changes |= {"stuck_low": c.fault_rate / 2, "stuck_high": c.fault_rate / 2}
+    mine = [key for key in REPLACED if getattr(c, key) is not None]
+    if mine:
+        changes["title"] = f"{device.title}, with {', '.join(mine)} of the design"
+        changes["source"] = f"{', '.join(mine)}: the design's own. The rest: {device.source}"
     return replace(device, **changes)
 
 
@@ -103,6 +114,7 @@ def check_device(design: "Design") -> None:
     """
     c = design.crossbar
     device = preset(c.device)
+    _check_range(c, device)
     if c.on_off is not None and not c.on_off > 1:
         raise InputError(
             f"crossbar.on_off = {c.on_off:g} inverts the conductance range; "
@@ -135,6 +147,31 @@ def check_device(design: "Design") -> None:
         raise InputError(
             "a cell of 2 levels has no state on either side of an offset's reference; use 3 levels or more, or "
             'crossbar.mapping = "differential"'
+        )
+
+
+def _check_range(c: "Crossbar", device: Device) -> None:
+    """Refuse a range or a read of the design's own that no cell can have."""
+    for key in ("g_min_us", "g_max_us", "read_volts", "read_ns"):
+        value = getattr(c, key)
+        if value is not None and not value > 0:
+            raise InputError(f"crossbar.{key} = {value:g} is nothing a cell has; use more than 0")
+    if c.on_off is not None and c.g_min_us is not None:
+        raise InputError(
+            f"crossbar.on_off = {c.on_off:g} and crossbar.g_min_us = {c.g_min_us:g} both set the smallest conductance; "
+            f"leave one out"
+        )
+    low = device.g_min_us if c.g_min_us is None else c.g_min_us
+    high = device.g_max_us if c.g_max_us is None else c.g_max_us
+    if c.on_off is None and not low < high:
+        raise InputError(
+            f"crossbar.g_min_us = {low:g} and g_max_us = {high:g} invert the conductance range of {c.device}; use "
+            f"g_min_us below g_max_us"
+        )
+    if high > device.g_max_us and device.error_us and c.programming_error is None:
+        raise InputError(
+            f"the write error of device {c.device} is known up to {device.g_max_us:g} uS, not to crossbar.g_max_us = "
+            f"{high:g}; give crossbar.programming_error too"
         )
 
 

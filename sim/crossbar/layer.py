@@ -104,6 +104,14 @@ class Layer:
         return float(np.sqrt(apart / whole)) if whole else 0.0
 
     @property
+    def gain(self) -> float:
+        """Mean size of the weights as the arrays give them backward, against those asked for (least squares)."""
+        asked = self.matrix.astype(np.float64)
+        whole = float(np.square(asked).sum()) * len(self.tiles)
+        found = sum(float((given * asked).sum()) for given in self.matrices(backward=True))
+        return found / whole if whole else 1.0
+
+    @property
     def lifts(self) -> tuple[int, ...]:
         """Of the weight slices: each counts 2^lift."""
         return tuple(path.lift for path in self.tiles[0][0][0].forward)

@@ -36,6 +36,10 @@ ADJOINT = 0.01
 """Difference between forward and backward from which a run warns; 0 for pairs of twins with equal terminations."""
 
 
+GAIN = 0.1
+"""Distance of the arrays' mean gain from 1 from which a run warns."""
+
+
 def _counts(layer: Layer, frame: Frame, done: Done, device: Device) -> CrossbarCounts:
     fore, back, arrays = frame.forward.reader.way, frame.backward.reader.way, layer.arrays
     readers = frame.forward.reader, frame.backward.reader
@@ -95,6 +99,11 @@ def _of_the_design(design: "Design", layer: Layer) -> list[str]:
         notes.append(
             f"forward and backward reads differ by {100 * asymmetry:.1f} % (Frobenius norm): they are no adjoints and "
             f'the loop may diverge; use crossbar.mapping = "differential" and equal driver_ohm and sense_ohm'
+        )
+    if abs((gain := layer.gain) - 1) > GAIN:
+        notes.append(
+            f"weights arrive at {gain:.2f} of their size: wires and time take the rest; use fewer rows, less wire_ohm, "
+            f"larger resistances or a refresh, or calibrate one gain (gained_percent_error)"
         )
     notes.extend(cautions(design))
     device = device_of(design)

@@ -248,6 +248,17 @@ class CrossbarRun:
         """100 |x - Phi y| / |x| against the float image (C, H, W), decoded with the quantised dictionary."""
         return percent_error(image, np.asarray(image - self.reconstruction))
 
+    def gain(self, image: FloatArray) -> float:
+        """The factor on that reconstruction that brings it nearest to the image (C, H, W): what one calibration of the
+        whole machine would find. Wires make the arrays' weights smaller, so that codes come out larger.
+        """
+        energy = float(np.square(self.reconstruction).sum())
+        return float((self.reconstruction * image).sum()) / energy if energy else 1.0
+
+    def gained_percent_error(self, image: FloatArray) -> float:
+        """`percent_error` with the reconstruction times `gain`."""
+        return percent_error(image, np.asarray(image - self.gain(image) * self.reconstruction))
+
     def psnr_db(self, image: FloatArray) -> float:
         """Peak signal-to-noise ratio of that reconstruction, peak 1."""
         return psnr_db(np.asarray(image - self.reconstruction))

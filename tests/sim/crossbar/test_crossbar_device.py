@@ -259,6 +259,12 @@ def test_one_path_per_device():
             {"device": "joshi2020", "drift_seconds": 1e9, "refresh_seconds": 1e-300},
             ("refresh_seconds = 1e-300 programs the arrays more than 1,000,000 times", "use 1000 or more"),
         ),
+        ({"g_min_us": 300.0}, ("g_min_us = 300 and g_max_us = 39.26 invert the conductance range", "below")),
+        ({"g_max_us": 0.5}, ("invert the conductance range of wan2022",)),
+        ({"g_min_us": 0.0}, ("crossbar.g_min_us = 0", "more than 0")),
+        ({"read_ns": -1.0}, ("crossbar.read_ns = -1", "more than 0")),
+        ({"g_min_us": 2.0, "on_off": 5.0}, ("on_off = 5", "g_min_us = 2", "leave one out")),
+        ({"g_max_us": 200.0}, ("wan2022 is known up to 39.26 uS", "g_max_us = 200", "programming_error too")),
         ({"mapping": "offset", "levels": 2}, ("2 levels has no state on either side", "use 3 levels or more")),
         ({"drift_seconds": 3e5}, ("300000 s is beyond the last measurement", "172800 s", "refresh")),
         ({"verify_tolerance": 0.0}, ("crossbar.verify_tolerance = 0 accepts no conductance", "0.01")),
@@ -301,3 +307,22 @@ def test_negative_times_are_refused_by_every_law():
     for name in ("generic", "joshi2020", "wan2022"):
         with pytest.raises(InputError, match="before programming; use 0 or more"):
             DEVICES[name].drifted(np.array([1 * US]), -1.0, np.random.default_rng(0))
+
+
+def test_a_device_of_the_designs_own_says_which_numbers_are_its():
+    mine = device_of(
+        Design(
+            device="generic",
+            g_min_us=20.0,
+            g_max_us=200.0,
+            levels=16,
+            programming_error=0.03,
+            read_volts=0.1,
+            read_ns=5.0,
+        )
+    )
+    assert (mine.g_min_us, mine.g_max_us, mine.levels, mine.read_voltage_v, mine.read_ns) == (20, 200, 16, 0.1, 5)
+    assert mine.sigma_s(np.array([20e-6, 200e-6])) == pytest.approx(6e-6)
+    assert "with g_min_us, g_max_us, read_volts, read_ns, levels, programming_error of the design" in mine.title
+    assert mine.source.startswith("g_min_us,") and "The rest: " in mine.source
+    assert device_of(Design(device="generic", g_max_us=50.0, on_off=10.0)).g_min_us == 5

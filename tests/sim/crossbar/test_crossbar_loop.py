@@ -299,3 +299,17 @@ def test_warnings_name_what_a_reader_should_know() -> None:
     curved = run_small(device="milo2021")
     assert any("conducts in a curve" in line for line in curved.warnings)
     assert not any("in a curve" in line for line in run_small(device="milo2021", dac_mode="pulse-width").warnings)
+
+
+def test_one_gain_is_the_best_one_and_weights_that_shrink_are_named() -> None:
+    change: dict[str, Any] = EXACT | {"g_min_us": 50.0, "g_max_us": 500.0, "wire_ohm": 10.0}
+    small, exact = run_small(**change), run_small(**EXACT)
+    gain, drawn = small.gain(PICTURE), small.reconstruction
+
+    def error(factor: float) -> float:
+        return float(100 * np.linalg.norm(PICTURE - factor * drawn) / np.linalg.norm(PICTURE))
+
+    assert error(gain) == pytest.approx(small.gained_percent_error(PICTURE))
+    assert error(gain) < min(error(gain * 1.01), error(gain * 0.99)) and error(gain) < small.percent_error(PICTURE)
+    assert any("weights arrive at 0." in line for line in small.warnings)
+    assert not any("weights arrive" in line for line in exact.warnings)
