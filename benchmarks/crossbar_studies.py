@@ -16,6 +16,7 @@ from pathlib import Path
 from common import Row, finish, machine  # isort: skip
 
 from striate.explore import engine
+from striate.explore.conditions import overall
 from striate.explore.crossbar import pictures_of, sweep_of
 from striate.explore.findings import findings
 from striate.explore.store import Store
@@ -46,7 +47,7 @@ def rows_of(study: Study, lines: list[Line]) -> list[Row]:
         if "points_above" in line.measures:
             row |= {"points_p10": line.measures["points_above"].low, "points_p90": line.measures["points_above"].high}
         rows.append(row | {"loops": line.done, "diverged": line.outcomes.get("diverged", 0), "failed": line.failed})
-    return rows + [{"group": f"{study.title}: in words", "what": words} for words in findings(study, lines)]
+    return rows + [{"group": f"{study.title}: in words", "what": words} for words in findings(study, lines, DESIGN)]
 
 
 def main() -> None:
@@ -73,7 +74,8 @@ def main() -> None:
         "most_runs_of_a_point": max(entry.runs for entry in entries),
     })  # fmt: skip
     if not options.quick:
-        figures.png(composed(studies, lines), Path(__file__).parents[1] / "docs" / "crossbar-studies.png", 96)
+        drawn = composed(studies, lines, overall(DESIGN))
+        figures.png(drawn, Path(__file__).parents[1] / "docs" / "crossbar-studies.png", 96)
     finish("crossbar_studies", rows, where, options)
     if path is not None and not options.draw:
         for file in path.parent.glob(f"{path.name}*"):

@@ -88,6 +88,11 @@ def _sha256(image: FloatArray) -> str:
     return hashlib.sha256(f"{image.shape}\n".encode() + np.ascontiguousarray(image).astype("<f8").tobytes()).hexdigest()
 
 
+def subject(studies: Sequence[str], varied: Sequence[str]) -> list[str]:
+    """What a sweep studies, for `sweep_of`: names of studies, or else the keys of ``key=v1,v2,...`` texts."""
+    return list(studies) or sorted({text.partition("=")[0].strip() for text in varied})
+
+
 def sweep_of(design: Design, pictures: Iterable[Picture], of: Any) -> Sweep:
     """The sweep of a design over pictures.
 

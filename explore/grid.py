@@ -7,9 +7,7 @@ from typing import Any
 from ..golden.errors import InputError
 from ..sim.design_file import locate, parse_setting
 from .points import canonical
-from .studies import Series, Study, shown
-
-GRID = "grid"
+from .studies import GRID, Series, Study, shown
 
 
 def grid(varied: Sequence[str]) -> Study:

@@ -14,6 +14,8 @@ from ..sim.design_file import did_you_mean
 from .crossbar import Picture, point_of, without_effects
 from .points import Point
 
+GRID = "grid"
+"""The study of a user's own keys."""
 CLEAN: dict[str, Any] = {
     "crossbar.levels": 0, "crossbar.programming_error": 0.0, "crossbar.programming": "once",
     "crossbar.read_noise": 0.0, "crossbar.fault_rate": 0.0, "crossbar.drift_seconds": 0.0, "crossbar.wire_ohm": 0.0,
@@ -96,6 +98,24 @@ def cases_of(study: Study, design: Design, pictures: Sequence[Picture], seeds: i
                 )
             )  # fmt: skip
     return tuple(cases)
+
+
+def check_cases(study: Study, design: Design) -> None:
+    """Refuse what cannot run before anything does: any case of a grid, a named study of which no case can.
+
+    Raises:
+        InputError: what `sim.crossbar.legality.check_crossbar` refuses, with the case.
+    """
+    refused: list[str] = []
+    cases = [(series, value) for series in study.series for value in series.values or study.values]
+    for series, value in cases:
+        settings = {**series.settings, **({study.key: value} if study.key else {})}
+        try:
+            design.replace(settings).check_crossbar()
+        except InputError as error:
+            refused.append(f"{study.axis} {shown(value)}{f', {series.label}' if series.label else ''}: {error}")
+    if refused and (study.name == GRID or len(refused) == len(cases)):
+        raise InputError(f"{len(refused)} of {len(cases)} cases cannot run; the first, {refused[0]}")
 
 
 # ---- named studies ---------------------------------------------------------------------------------------------------

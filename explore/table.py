@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..sim.design import Design
+from .conditions import effective
 from .points import DONE, Entry, Sweep
-from .studies import Case
+from .studies import Case, shown
 
+REFERENCE = "fixed-point machine"
+"""The series of the points that others are compared with."""
 LOW, HIGH = 10, 90
 """Percentiles of a band."""
 MEASURES: dict[str, str] = {
@@ -134,17 +138,35 @@ def _above(entry: Entry, base: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def csv_rows(entries: Iterable[Entry]) -> tuple[list[str], list[list[Any]]]:
-    """(heads, rows): a row a point with all its parameters and plain numbers, for other programs."""
-    entries = list(entries)
-    parameters = sorted({name for entry in entries for name in entry.point.parameters})
+def csv_rows(
+    cases: Sequence[Case], sweep: Sweep, entries: Iterable[Entry], design: Design
+) -> tuple[list[str], list[list[Any]]]:
+    """(heads, rows) for other programs: a row a point of a curve, with every varied key as it is in effect.
+
+    A point of two curves has two rows. Those of the fixed-point machine have `REFERENCE` as their series and no value.
+    """
+    found = {entry.key: entry for entry in entries}
+    rows: dict[tuple[str, str, str], tuple[Case | None, Entry]] = {}
+    for case in cases:
+        for points, series, of in ((case.references.values(), REFERENCE, None), (case.points, case.series, case)):
+            for point in points:
+                key = sweep.key(point)
+                if key in found:
+                    rows.setdefault((case.study, series, key), (of, found[key]))
+    parameters = sorted({name for _, entry in rows.values() for name in entry.point.parameters})
     plain = list(dict.fromkeys(
-        name for entry in entries for name, value in (entry.result or {}).items() if not isinstance(value, dict | list)
+        name for _, entry in rows.values() for name, value in (entry.result or {}).items()
+        if not isinstance(value, dict | list)
     ))  # fmt: skip
-    heads = [*parameters, "seed", "state", "runs", "seconds", *plain, "error"]
-    rows = [
-        [*(entry.point.parameters.get(name) for name in parameters), entry.point.seed, entry.state, entry.runs,
-         entry.seconds, *((entry.result or {}).get(name) for name in plain), entry.error]
-        for entry in entries
+    heads = ["study", "series", "value", *parameters, "seed", "state", "runs", "seconds", *plain, "error"]
+    written = [
+        [study, series, None if of is None else of.value,
+         *(_cell(effective(design, entry.point.parameters, name)) for name in parameters), entry.point.seed,
+         entry.state, entry.runs, entry.seconds, *((entry.result or {}).get(name) for name in plain), entry.error]
+        for (study, series, _), (of, entry) in rows.items()
     ]  # fmt: skip
-    return heads, rows
+    return heads, written
+
+
+def _cell(value: Any) -> Any:
+    return shown(value) if isinstance(value, list | tuple) else value

@@ -3,15 +3,17 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..explore.conditions import note, overall, shared
 from ..explore.findings import findings
-from ..explore.points import Entry
-from ..explore.studies import Study, shown
-from ..explore.table import HIGH, LOW, Line, csv_rows
+from ..explore.points import Entry, Sweep
+from ..explore.studies import Case, Study, shown
+from ..explore.table import HIGH, LOW, Line, csv_rows, table
 from ..golden.archive import replacing
 from ..golden.errors import InputError
 from ..sim.design import Design
@@ -19,7 +21,7 @@ from . import figures, rundir
 from .sweep_figures import composed, study_figure
 from .tables import DASH, number, si
 
-STORE, RESULTS = "points.sqlite", "results.json"
+STORE, RESULTS, DESIGN = "points.sqlite", "results.json", "design.toml"
 BAND = f"median, and from the {LOW}th to the {HIGH}th percentile over pictures and seeds"
 HEADS = ["error %", "band", "programmed decode %", "above fixed-point", "inactive %", "PSNR dB", "conversions",
          "clipped", "energy", "latency", "area mm\u00b2", "arrays", "loops"]  # fmt: skip
@@ -27,15 +29,26 @@ HEADS = ["error %", "band", "programmed decode %", "above fixed-point", "inactiv
 
 @dataclass(frozen=True)
 class Found:
-    """What a sweep came to: its studies, the lines of their table, and the store's rows that they are made of."""
+    """What a sweep of a design came to: its studies, their cases, and the store's rows of these."""
 
+    design: Design
+    sweep: Sweep
     studies: tuple[Study, ...]
-    lines: tuple[Line, ...]
+    cases: tuple[Case, ...]
     entries: tuple[Entry, ...]
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The table of all studies: a line a case."""
+        return table(self.cases, self.sweep, self.entries)
 
     def of(self, study: Study) -> list[Line]:
         """The lines of one study."""
         return [line for line in self.lines if line.study == study.name]
+
+    def words(self, study: Study) -> list[str]:
+        """The findings of one study."""
+        return findings(study, self.lines, self.design)
 
 
 def sweep_json(found: Found) -> dict[str, Any]:
@@ -43,7 +56,8 @@ def sweep_json(found: Found) -> dict[str, Any]:
     return {
         "on": "crossbar-sweep",
         "band": BAND,
-        "findings": {study.name: findings(study, found.lines) for study in found.studies},
+        "findings": {study.name: found.words(study) for study in found.studies},
+        "shared": {study.name: shared(study, found.design) for study in found.studies},
         "table": [line.as_dict() for line in found.lines],
     }
 
@@ -90,7 +104,8 @@ def sweep_lines(found: Found) -> list[str]:
         few = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
         heads = [study.axis, "series", *HEADS]
         rows = [[row[n] for n in few] for row in rows_of(found.of(study), study)]
-        lines += [study.title, *_aligned([heads[n] for n in few], rows), *findings(study, found.lines), ""]
+        lines += [study.title, *_aligned([heads[n] for n in few], rows), *shared(study, found.design),
+                  *found.words(study), ""]  # fmt: skip
     return lines
 
 
@@ -129,30 +144,30 @@ def clear_folder(out: Path) -> None:
 
 def _ours(name: str) -> bool:
     return (
-        name in {RESULTS, "results.csv", "design.toml", "report.html", "studies.png"}
+        name in {RESULTS, DESIGN, "results.csv", "report.html", "studies.png"}
         or name.startswith(STORE)
         or (name.startswith("study-") and name.endswith(".png"))
         or (name.startswith(".") and name.endswith(".part"))
     )
 
 
-def save_sweep(folder: Path, info: dict[str, Any], design: Design, found: Found) -> None:
+def save_sweep(folder: Path, info: dict[str, Any], found: Found) -> None:
     """Write results.json, results.csv, design.toml, a figure a study, all on one, and report.html into a folder."""
     rundir.write_json(folder / RESULTS, info)
-    design.dump(folder / "design.toml")
+    found.design.dump(folder / DESIGN)
     with replacing(folder / "results.csv") as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        heads, rows = csv_rows(found.entries)
+        heads, rows = csv_rows(found.cases, found.sweep, found.entries, found.design)
         csv.writer(file).writerows([heads, *rows])
-    drawn = {study.name: study_figure(study, found.of(study)) for study in found.studies}
-    for name, figure in drawn.items():
-        figures.png(figure, folder / f"study-{name}.png")
+    for study in found.studies:
+        alone = study_figure(study, found.of(study), note(study, found.design))
+        figures.png(alone, folder / f"study-{study.name}.png")
     if len(found.studies) > 1:
-        figures.png(composed(found.studies, found.lines), folder / "studies.png", dpi=110)
+        figures.png(composed(found.studies, found.lines, overall(found.design)), folder / "studies.png", dpi=110)
     with replacing(folder / "report.html") as aside:
-        aside.write_text(page(info, design, found), encoding="utf-8")
+        aside.write_text(page(info, found), encoding="utf-8")
 
 
-def page(info: dict[str, Any], design: Design, found: Found) -> str:
+def page(info: dict[str, Any], found: Found) -> str:
     """The HTML of a sweep: opens without a network."""
     environment = Environment(
         loader=PackageLoader(__package__ or "striate.reports"), autoescape=True, undefined=StrictUndefined,
@@ -161,13 +176,14 @@ def page(info: dict[str, Any], design: Design, found: Found) -> str:
     environment.filters.update(number=number)
     parts = [
         {
-            "name": study.name, "title": study.title, "about": study.about, "words": findings(study, found.lines),
+            "name": study.name, "title": study.title, "about": study.about, "words": found.words(study),
+            "shared": shared(study, found.design),
             "svg": figures.svg(study_figure(study, found.of(study)), f"study-{study.name}"),
             "heads": [study.axis, "series", *HEADS], "rows": rows_of(found.of(study), study),
         }
         for study in found.studies
     ]  # fmt: skip
     text: str = environment.get_template("crossbar_sweep.html.j2").render(
-        info=info, design=design, parts=parts, band=BAND, design_text=design.to_toml()
+        info=info, design=found.design, parts=parts, band=BAND, design_text=found.design.to_toml()
     )
     return text

@@ -3,6 +3,7 @@
 Values of an axis stand at equal distances, whatever they are: most axes go through decades, some hold a 0 or words.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from ..explore.findings import TOLERANCE
+from ..explore.reach import TOLERANCE
 from ..explore.strides import at_equal_error, groups_of
 from ..explore.studies import Study, shown
 from ..explore.table import Line
@@ -35,10 +36,17 @@ STEEP = 1.0
 """Points of error up to which an axis is linear; logarithmic beyond."""
 
 
-def study_figure(study: Study, lines: Sequence[Line]) -> Figure:
-    """The panels of one study, from its lines."""
+def study_figure(study: Study, lines: Sequence[Line], note: str = "") -> Figure:
+    """The panels of one study, from its lines.
+
+    Args:
+        note: what its points share, below the panels.
+    """
+    said = textwrap.wrap(note, 185)
     with rc_context(figures.STYLE):
-        figure = Figure((9.6, 3.2))
+        figure = Figure((9.6, 3.2 + 0.14 * len(said)))
+        if said:
+            figure.supxlabel("\n".join(said), fontsize=7, x=0.01, ha="left")
         left, right = figure.subplots(1, 2)
         if study.name == "stride":
             _error_by_energy(left, study, lines)
@@ -58,8 +66,8 @@ def study_figure(study: Study, lines: Sequence[Line]) -> Figure:
     return figure
 
 
-def composed(studies: Sequence[Study], lines: Sequence[Line]) -> Figure:
-    """One small panel a study, two for strides: what a page of documentation shows."""
+def composed(studies: Sequence[Study], lines: Sequence[Line], note: str = "") -> Figure:
+    """One small panel a study, two for strides: what a page of documentation shows; ``note`` stands below."""
     drawn: list[tuple[str, Callable[[Axes], None]]] = []
     for study in studies:
         own = [line for line in lines if line.study == study.name]
@@ -69,7 +77,10 @@ def composed(studies: Sequence[Study], lines: Sequence[Line]) -> Figure:
     columns = min(3, len(drawn))
     rows = -(-len(drawn) // columns)
     with rc_context({**figures.STYLE, "font.size": 8, "axes.titlesize": 9, "lines.linewidth": 1.3}):
-        figure = Figure((10.5, 2.75 * rows))
+        said = textwrap.wrap(note, 195)
+        figure = Figure((10.5, 2.75 * rows + 0.15 * len(said)))
+        if said:
+            figure.supxlabel("\n".join(said), fontsize=7.5, x=0.01, ha="left")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes in grid[len(drawn) :]:
             axes.set_visible(False)
@@ -145,7 +156,7 @@ def axis_values(study: Study) -> list[Any]:
 
 
 def _points_of_error(axes: Axes) -> None:
-    """Linear up to `STEEP` points, logarithmic beyond; the strip that counts as good enough is shaded."""
+    """Linear up to `STEEP` points, logarithmic beyond; the first point above the mark is shaded."""
     data = [line.get_ydata() for line in axes.get_lines()]
     bands = [np.asarray(path.vertices)[:, 1] for shaded in axes.collections for path in shaded.get_paths()]
     values = np.concatenate([np.zeros(1), *(np.asarray(part, np.float64) for part in (*data, *bands))])

@@ -59,7 +59,7 @@ def test_a_study_its_page_and_its_dictionary(tmp_path: Path, capsys: pytest.Capt
     assert all(sentence.split(":")[0] in page for sentence in words(info))
     assert not (tmp_path / "learned.checkpoint").exists()
     status, _, err = run(capsys, *options)
-    assert status == 2 and "exists and is not empty; --force replaces it" in err
+    assert status == 2 and "holds a study of learning that is finished; --force learns anew, or name another" in err
     again = json.loads(run(capsys, *options, "--force")[1])
     assert again["runs"] == info["runs"]
     assert main(["report", str(out)]) == 2
@@ -91,7 +91,9 @@ def test_goes_on_after_an_interrupt(
         return show(self, image, state)
 
     monkeypatch.setattr(learning._Learner, "show", strike)
-    assert main(["crossbar-learn", *options]) not in (0, 2)
+    status, _, err = run(capsys, *options)
+    states = tmp_path / "learned.checkpoint"
+    assert status not in (0, 2) and f"what was learned is in {states}: the same command continues" in err
     assert not out.exists() and len(list((tmp_path / "learned.checkpoint").iterdir())) == 2
     status, text, err = run(capsys, *options)
     assert status == 0 and len(shown) == 12 + 5, err  # digital had ended, naive goes on at its crop 3
@@ -130,6 +132,13 @@ def test_diverging_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     status, text, err = run(capsys, *SMALL, *wild, "--update", "ideal", "--json")
     assert status == 1 and json.loads(text)["runs"][0]["outcome"] == "diverged"
     assert err.startswith("striate: diverged: digital, ecram ideal. The codes stopped being stable")
+
+
+def test_a_folder_of_others_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ('{"on": "machine"}', "{", "[]"):
+        (tmp_path / "run.json").write_text(text)
+        status, _, err = run(capsys, *SMALL, "--out", str(tmp_path))
+        assert status == 2 and "exists and is not empty; --force replaces it" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def test_a_grid_its_files_and_the_same_command_again(tmp_path: Path, capsys: pyt
     assert {"results.json", "results.csv", "design.toml", "report.html", "study-grid.png"} <= names
     rows = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
     assert len(rows) == 9 and {row["state"] for row in rows} == {"done"} and {row["runs"] for row in rows} == {"1"}
+    assert {row["series"] for row in rows} == {"fixed-point machine", "wire_ohm 0", "wire_ohm 2"}
+    assert {row["crossbar.levels"] for row in rows} == {"0", "4", "16"} and {row["study"] for row in rows} == {"grid"}
     page = (out / "report.html").read_text()
     assert page.count("<svg") == 1 and "http" not in page.replace("http://www.w3.org", "")
     status, text, err = run(capsys, *words)  # nothing left to do
@@ -88,22 +90,73 @@ def test_a_study_as_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_failed_points_are_told_and_not_fatal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["camera", "--vary", "crossbar.levels=1,16", "--seeds", "1", *SMALL, "--out", str(tmp_path / "a")]
+    """Nobody has measured cells so long after programming: only the curve without drift has results."""
+    words = ["camera", "--study", "faults", "--seeds", "1", "--set", "crossbar.drift_seconds=1e9", *SMALL]
+    words += ["--out", str(tmp_path / "a")]
     status, text, err = run(capsys, *words, "--json")
     info = json.loads(text)
-    assert status == 0 and (info["done"], info["failed"]) == (2, 1)
-    assert err.startswith("striate: 1 of 3 points failed; the first: ") and err.count("\n") == 1 and "levels" in err
-    assert info["table"][0]["failed"] == 1 and info["table"][0]["error"] in err
+    assert status == 0 and (info["done"], info["failed"]) == (8, 7)
+    assert err.startswith("striate: 7 of 15 points failed; the first: ") and err.count("\n") == 1 and "drift" in err
+    assert info["table"][-1]["failed"] == 1 and info["table"][-1]["error"] in err
     assert "1 failed" in (tmp_path / "a" / "report.html").read_text()
     assert json.loads(run(capsys, *words, "--json")[1])["ran"] == 0
-    assert json.loads(run(capsys, *words, "--json", "--retry")[1])["ran"] == 1
+    assert json.loads(run(capsys, *words, "--json", "--retry")[1])["ran"] == 7
 
 
-def test_when_every_point_fails_so_does_the_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+def test_impossible_values_of_a_grid_are_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["camera", "--vary", "crossbar.levels=1,8", "--seeds", "2", *SMALL, "--out", str(tmp_path / "a")]
+    status, text, err = run(capsys, *words)
+    assert (status, text) == (2, "") and err.count("\n") == 1 and not (tmp_path / "a").exists()
+    assert "1 of 2 cases cannot run; the first, levels 1: crossbar.levels" in err
+
+
+def test_when_every_point_fails_so_does_the_sweep(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("striate.explore.studies.check_cases", lambda *_: None)
     words = ["camera", "--vary", "crossbar.levels=1", "--seeds", "2", *SMALL, "--json"]
     status, text, err = run(capsys, *words)
     assert status == 1 and "2 of 3 points failed; the first: " in err and err.count("\n") == 1
     assert json.loads(text)["table"][0]["done"] == 0
+
+
+def test_report_draws_the_page_of_a_sweep_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, picture = tmp_path / "sweep", tmp_path / "noise.npy"
+    np.save(picture, np.random.default_rng(1).uniform(size=(32, 32)))
+    for what in (GRID, ["--study", "self-correction"]):
+        status, _, err = run(capsys, str(picture), *what, "--seeds", "1", *SMALL, "--out", str(out), "--force")
+        assert status == 0, err
+        page = (out / "report.html").read_text()
+        (out / "report.html").unlink()
+        assert main(["report", str(out)]) == 0 and (out / "report.html").read_text() == page
+    picture.unlink()  # the points are enough
+    assert main(["report", str(out), "--out", str(tmp_path / "page.html"), "--json"]) == 0
+    assert (tmp_path / "page.html").read_text() == page
+    capsys.readouterr()
+    assert main(["report", str(out), "--out", "/proc/page.html"]) == 2
+    assert "cannot write /proc/page.html" in capsys.readouterr().err
+
+    def refused(message: str) -> None:
+        capsys.readouterr()
+        assert main(["report", str(out)]) == 2
+        err = capsys.readouterr().err
+        assert message in err and err.count("\n") == 1 and "crossbar-sweep command again" in err
+
+    base = sqlite3.connect(out / "points.sqlite")
+    base.execute("DELETE FROM points WHERE key = (SELECT min(key) FROM points)")
+    base.commit()
+    base.close()
+    refused("has no result of 1 of 8 points")
+    kept = (out / "results.json").read_text()
+    (out / "results.json").write_text("{")
+    refused("results.json is damaged")
+    (out / "results.json").unlink()
+    refused("holds a sweep that has not ended without results.json")
+    (out / "results.json").write_text(kept)
+    (out / "points.sqlite").unlink()
+    refused("holds a sweep without points.sqlite")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """``striate crossbar-learn``."""
 
+import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,7 +102,7 @@ def crossbar_learn(
     as_json: Json = False,
 ) -> None:
     """Learn or repair a dictionary in the cells of a memristor array, by pulses. Interrupted, the same command with
-    --out continues. Exit 1 when the codes of a run diverged.
+    --out DIR continues from the folder DIR.checkpoint beside it. Exit 1 when the codes of a run diverged.
 
     Example: striate crossbar-learn chelsea coffee --repair --pictures 100 --out mended
     """
@@ -122,12 +125,13 @@ def crossbar_learn(
         raise InputError(f"{held_out} is held out to measure errors on; leave it out of PICTURES or give another "
                          "--held-out")  # fmt: skip
     if out is not None:
+        _refuse_finished(out, force)
         refuse_existing(out, force)
     kind = params.preprocess
     crops = TrainingCrops(pictures, crop_size, channels=params.channels, scales=params.scales, kind=kind, seed=seed)
     measured = TrainingCrops([held_out], crop_size, channels=params.channels, scales=params.scales, kind=kind, seed=1)
     states = None if out is None else out.with_name(f"{out.name}.checkpoint")
-    with job.progress("learning") as tell:
+    with _told(states), job.progress("learning") as tell:
         found = learn_study(study, begun, design, crops, [measured.crop(n) for n in range(HELD_OUT)],
                             checkpoints=states, force=force, progress=tell)  # fmt: skip
     info = learning_json(found, design) | {
@@ -151,6 +155,28 @@ def crossbar_learn(
                          for run in failed)  # fmt: skip
         say(f"diverged: {what}. {LearnOutcome.DIVERGED.remedy}")
         raise typer.Exit(1)
+
+
+def _refuse_finished(out: Path, force: bool) -> None:
+    """Say of a folder in which learning ended that it did."""
+    try:
+        on = json.loads((out / "run.json").read_text(encoding="utf-8")).get("on")
+    except (OSError, ValueError, AttributeError):
+        return  # whatever it is, `refuse_existing` speaks of it
+    if on == "crossbar-learn" and not force:
+        raise InputError(f"--out {out} holds a study of learning that is finished; --force learns anew, or name "
+                         "another folder")  # fmt: skip
+
+
+@contextmanager
+def _told(states: Path | None) -> Iterator[None]:
+    """Say after Ctrl-C where the state is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if states is not None and states.is_dir():
+            say(f"stopped; what was learned is in {states}: the same command continues")
+        raise
 
 
 def _learn_params(

@@ -1,5 +1,6 @@
 """``striate crossbar-sweep``."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,7 @@ def crossbar_sweep(
     job = Job(as_json)
     design = read_design(design_file, [*(SMALL if design_file is None else []), *(settings or [])], None, steps)
     from ..explore.grid import grid
-    from ..explore.studies import STUDIES, cases_of, study_named
+    from ..explore.studies import STUDIES, cases_of, check_cases, study_named
 
     if bool(study) == bool(vary):
         raise InputError(f"give --study with one of {', '.join(STUDIES)} or all, or else --vary KEY=V1,V2,...")
@@ -67,18 +68,18 @@ def crossbar_sweep(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {jobs}")
     from ..explore import engine
-    from ..explore.crossbar import pictures_of, sweep_of
+    from ..explore.crossbar import pictures_of, subject, sweep_of
     from ..explore.store import Store
-    from ..explore.table import table
     from ..reports.crossbar_sweep import STORE, Found, check_folder, clear_folder, save_sweep, sweep_json, sweep_lines
     from ..reports.record import design_sha256, versions
     from ..sim.machine import load_dictionary
 
     taken = pictures_of(pictures or PICTURES, design, parse_crop(crop))
-    cases = [case for each in studies for case in cases_of(each, design, taken, seeds)]
+    cases = tuple(case for each in studies for case in cases_of(each, design, taken, seeds))
+    for each in studies:
+        check_cases(each, design)
     points = [point for case in cases for point in (*case.references.values(), *case.points)]
-    of = names or sorted({key.partition("=")[0].strip() for key in vary or []})
-    sweep = sweep_of(design, taken, of)
+    sweep = sweep_of(design, taken, subject(names, vary or []))
     if out is not None:
         check_folder(out)
     with Store(None if out is None else out / STORE, sweep, force) as store, job.progress("points") as tell:
@@ -91,10 +92,10 @@ def crossbar_sweep(
                 say(f"stopped; what was finished is in {out / STORE}: the same command continues")
             raise
         entries = tuple(store.entries(store.add(points)))
-        found = Found(studies, table(cases, sweep, entries), entries)
+        found = Found(design, sweep, studies, cases, entries)
     info: dict[str, Any] = {
         **sweep_json(found), "studies": [each.name for each in studies], "vary": list(vary or []),
-        "pictures": [{"name": p.name, "path": p.path, "crop": p.crop, "sha256": p.sha256} for p in taken],
+        "pictures": [asdict(picture) for picture in taken],
         "seeds": seeds, "points": end.points, "done": end.done, "failed": end.failed, "ran": end.ran,
         "point_seconds": sum(entry.seconds or 0.0 for entry in entries),
         "store": None if out is None else str((out / STORE).absolute()), "versions": versions(),
@@ -103,7 +104,7 @@ def crossbar_sweep(
     sha = design_sha256(design, load_dictionary(design))
     if out is not None:
         info["out"] = str(out.absolute())
-        save_sweep(out, job.complete(info, sha), design, found)
+        save_sweep(out, job.complete(info, sha), found)
     if not as_json:
         for line in sweep_lines(found):
             print(line)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from striate.explore import crossbar, findings
+from striate.explore.conditions import effective, overall, shared
 from striate.explore.crossbar import Picture, job, pictures_of, point_of, sweep_of, without_effects
-from striate.explore.findings import Knee, bend, knee
 from striate.explore.grid import grid, split
 from striate.explore.points import Entry, Point, Sweep
+from striate.explore.reach import Knee, bend, knee
 from striate.explore.strides import at_equal_error
-from striate.explore.studies import CLEAN, STUDIES, Case, Series, Study, cases_of, study_named
+from striate.explore.studies import CLEAN, STUDIES, Case, Series, Study, cases_of, check_cases, study_named
 from striate.explore.table import Line, Measured, csv_rows, table
 from striate.golden.errors import InputError
 from striate.golden.images import load_image
@@ -198,9 +199,72 @@ def test_the_table_is_medians_and_percentiles() -> None:
     assert line.reference == 10.5 and line.outcomes == {"converged": 6} and "psnr_db" not in line.measures
     assert line.groups == {"adc": 2.0, "cells": 14.5} and line.curve == (50.0, 14.5)
     assert line.as_dict()["percent_error"] == [found.low, found.median, found.high]
-    heads, rows = csv_rows(entries)
-    assert heads[:3] == ["picture", "x", "seed"] and len(rows) == 9 and rows[5][-1] == "no room"
-    assert rows[2][heads.index("percent_error")] == 12.0 and rows[2][heads.index("conversions")] == 2
+    heads, rows = csv_rows([Case("s", "one", 3, points, references)], sweep, entries, SMALL)
+    assert heads[:6] == ["study", "series", "value", "picture", "x", "seed"] and len(rows) == 9
+    assert rows[0][:4] == ["s", "fixed-point machine", None, "a"] and rows[2][:5] == ["s", "one", 3, "a", 0]
+    assert rows[7][-1] == "no room" and rows[4][heads.index("percent_error")] == 12.0
+    assert rows[4][heads.index("conversions")] == 2
+
+
+def test_files_for_others_have_every_varied_key_as_it_is_in_effect(picture: tuple[Picture, ...]) -> None:
+    study = grid(["levels=4,16", "wire_ohm=1,2"])  # 1 ohm is the design's own
+    cases = cases_of(study, SMALL, picture, 1)
+    sweep = sweep_of(SMALL, picture, ["x"])
+    points = [p for case in cases for p in (*case.references.values(), *case.points)]
+    entries = [entry(sweep, p, 1.0) for p in points]
+    heads, rows = csv_rows(cases, sweep, entries, SMALL)
+    found = [dict(zip(heads, row, strict=True)) for row in rows]
+    assert [(f["series"], f["value"], f["crossbar.levels"], f["crossbar.wire_ohm"]) for f in found] == [
+        ("fixed-point machine", None, 0, 0.0), ("wire_ohm 1", 4, 4, 1.0), ("wire_ohm 1", 16, 16, 1.0),
+        ("wire_ohm 2", 4, 4, 2.0), ("wire_ohm 2", 16, 16, 2.0),
+    ]  # fmt: skip
+    assert all(f[head] is not None for f in found for head in heads[: heads.index("seed")] if head != "value")
+    assert {f["crossbar.device"] for f in found} == {"ideal", "wan2022"}
+
+
+def test_effective_values() -> None:
+    assert effective(SMALL, {}, "crossbar.on_off") == pytest.approx(39.26) and effective(SMALL, {}, "x") is None
+    assert effective(SMALL, {"crossbar.on_off": 5.0}, "crossbar.g_min_us") == pytest.approx(39.26 / 5)
+    assert effective(SMALL, {"crossbar.read_noise": 0.1}, "crossbar.read_noise") == 0.1
+    assert effective(SMALL, {}, "crossbar.read_noise") == 0.01
+    assert effective(SMALL, {}, "crossbar.programming_error") == "law of wan2022"
+    assert effective(SMALL, {"crossbar.device": "ideal"}, "crossbar.programming_error") == 0.0
+    assert effective(SMALL, {}, "formats.weight") == str(SMALL.formats.weight)
+    assert effective(SMALL, {"crossbar.levels": 1}, "crossbar.fault_rate") is None  # refused: nothing in effect
+    assert len(effective(SMALL, {}, "dictionary")) == 64
+
+
+def test_what_points_share_is_said() -> None:
+    design = Design(image=(64, 64), tiles=(1, 1))
+    every, alone, rest = shared(STUDIES["levels"], design)
+    assert every.startswith("All curves: cells of device wan2022, 1 to 39.26 \u00b5S, differential; arrays of 128x64;")
+    assert alone == (
+        "alone: exact devices but for what the axis varies; lossless drivers and converters; no resistance of wires."
+    )
+    assert rest == (
+        "with the rest of the design: the device's programming error, the device's read noise; 8-bit drivers, 8-bit "
+        "converters, following range; 1 ohm a segment of wire."
+    )
+    first, *ohms = shared(STUDIES["size"], design)
+    assert "exact devices (any conductance, no errors); lossless drivers and converters; arrays of 64 columns" in first
+    assert ohms[3] == "2 ohm a segment: 2 ohm a segment of wire; im2col placement."
+    for study in STUDIES.values():
+        assert shared(study, design)
+    assert shared(STUDIES["faults"], design.replace(drift_seconds=1e9)) and "no resistance" in overall(design)
+    lone = shared(grid(["levels=4"]), design.replace(wire_ohm=0.0, adc_bits=0))
+    assert lone[0].startswith("All points: ")
+    assert "8-bit drivers, lossless converters; no resistance of wires" in lone[0]
+    assert "no wires but what the axis varies" in shared(grid(["wire_ohm=1,2"]), design)[0]
+
+
+def test_impossible_cases_are_refused_before_anything_runs() -> None:
+    with pytest.raises(InputError, match=r"^1 of 2 cases cannot run; the first, levels 1: crossbar.levels"):
+        check_cases(grid(["levels=1,8"]), SMALL)
+    with pytest.raises(InputError, match="2 of 4 cases cannot run; the first, levels 4, wire_ohm -1: crossbar.wire"):
+        check_cases(grid(["levels=4,8", "wire_ohm=1,-1"]), SMALL)
+    check_cases(STUDIES["faults"], SMALL.replace(drift_seconds=1e9))  # alone can run
+    with pytest.raises(InputError, match="14 of 14 cases cannot run"):
+        check_cases(STUDIES["faults"], SMALL.replace(rows=0))
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
@@ -214,6 +278,10 @@ def lines_of(study: Study, series: str, errors: dict[Any, float], own: dict[Any,
              "programmed_points_above": measured(own[value])}, {"converged": 1}, {}, 10.0, (), None)
         for value, error in errors.items()
     ]  # fmt: skip
+
+
+def say(study: Study, lines: list[Line]) -> list[str]:
+    return findings.findings(study, lines, Design(image=(64, 64), tiles=(1, 1)))
 
 
 def test_knee() -> None:
@@ -234,22 +302,37 @@ def test_bend_is_farthest_below_the_chord() -> None:
 def test_words_of_levels() -> None:
     study = STUDIES["levels"]
     errors = {2: 80.0, 4: 40.0, 8: 12.0, 16: 2.5, 32: 0.5, 0: 0.1}
-    said = " ".join(findings.findings(study, lines_of(study, "alone", errors, {**errors, 16: 1.25})))
-    assert "the curve bends at 8 states" in said
-    assert "within 1 point of continuous cells from 32 on (+0.50 points, with 16 +2.50 points)" in said
-    far = " ".join(findings.findings(study, lines_of(study, "alone", {**errors, 32: 1.5})))
-    assert "within 1 point of continuous cells with no number tried, with 32 +1.50 points." in far
+    said = " ".join(say(study, lines_of(study, "alone", errors, {**errors, 16: 1.25})))
+    assert "The curve bends at 8 states" in said
+    assert (
+        "alone: within 1 point of its mildest value (\u221e states, +0.10 points) from 32 states on (+0.50 points); at "
+        "16 states it is +2.50 points."
+    ) in said
+    far = " ".join(say(study, lines_of(study, "alone", {**errors, 32: 1.5})))
+    assert (
+        "alone: already at 32 states (+1.50 points) more than 1 point above its mildest value (\u221e states, +0.10"
+    ) in far
+    rest = say(study, lines_of(study, "with the rest of the design", {8: 9.0, 16: 4.5, 32: 4.1, 0: 3.94}))
+    assert rest[0].startswith(
+        "with the rest of the design: from 16 states on (+4.50 points) this adds at most 1 point to the +3.94 points "
+        "that the rest of the design costs (at \u221e states); at 8 states it is +9.00 points."
+    )
+    (lone,) = say(study, lines_of(study, "with the rest of the design", {16: 5.5, 0: 3.94}))
+    assert ": already at 16 states (+5.50 points) this adds more than 1 point to the +3.94 points that" in lone
     assert "here 16 for each cell of a pair cost +2.50 points by the digital and +1.25 points by the programmed" in said
 
 
 def test_words_of_self_correction() -> None:
     study = STUDIES["self-correction"]
     errors, own = {0.0: 0.0, 0.01: 0.6, 0.05: 10.0, 0.1: 30.0}, {0.0: 0.0, 0.01: 0.9, 0.05: 4.0, 0.1: 6.0}
-    said = " ".join(findings.findings(study, lines_of(study, "alone", errors, own)))
+    said = " ".join(say(study, lines_of(study, "alone", errors, own)))
     assert "1 % of the largest conductance costs +0.60 points by the digital and +0.90" in said
     assert "the loop's own dictionary decodes no better" in said
     assert "60 % of the damage is in the decoding alone" in said and "80 % of the damage" in said
-    assert "Decoded by the digital dictionary it is good enough up to 1 %." in said
+    assert (
+        "Decoded by the digital dictionary: within 1 point of its mildest value (0 %, +0.00 points) up to 1 % (+0.60 "
+        "points); at 5 % it is +10.00 points."
+    ) in said
 
 
 def test_words_of_converters_sizes_and_drift() -> None:
@@ -258,37 +341,68 @@ def test_words_of_converters_sizes_and_drift() -> None:
         *lines_of(study, "fixed", {4: 90.0, 8: 20.0, 12: 0.1}),
         *lines_of(study, "following", {4: 5.0, 8: 0.2, 12: 0.1}),
     ]
-    said = findings.findings(study, lines)
-    assert said[0].startswith("fixed: good enough from 12 bits (+0.10 points)")
-    assert said[-1] == "A following range needs 4 bits fewer than a fixed one."
+    said = say(study, lines)
+    assert said[0] == (
+        "fixed: already at 8 bits (+20.00 points) more than 1 point above its mildest value (12 bits, +0.10 points)."
+    )
+    assert said[-1].startswith("A following range needs 4 bits fewer than a fixed one to be within 1 point of its")
     study = STUDIES["size"]
-    (said_size,) = findings.findings(study, lines_of(study, "2 ohm a segment", {32: 0.0, 128: 0.4, 512: 9.0}))
-    assert "good enough up to 128 rows; +0.00 points with arrays of 32 rows, +9.00 points with 512" in said_size
+    (said_size,) = say(study, lines_of(study, "2 ohm a segment", {32: 0.0, 128: 0.4, 512: 9.0}))
+    assert said_size == (
+        "2 ohm a segment: within 1 point of its mildest value (32 rows, +0.00 points) up to 128 rows (+0.40 points); "
+        "at 512 rows it is +9.00 points. With 512 rows +9.00 points, of which the programmed dictionary leaves +9.00 "
+        "points."
+    )
+    far = say(study, lines_of(study, "2 ohm a segment", {32: 2.39, 64: 2.5, 128: 9.0}))
+    assert far[0] == (
+        "2 ohm a segment: no array is within 1 point of the fixed-point machine; the mildest, 32 rows, +2.39 points; "
+        "within 1 point of that up to 64 rows (+2.50 points); at 128 rows it is +9.00 points. With 128 rows +9.00 "
+        "points, of which the programmed dictionary leaves +9.00 points."
+    )
+    (none,) = say(study, lines_of(study, "2 ohm a segment", {32: 2.39, 64: 4.5}))
+    assert "the mildest, 32 rows, +2.39 points; already at 64 rows (+4.50 points) more than 1 point above that." in none
     study = STUDIES["drift"]
-    (said_drift,) = findings.findings(
+    (said_drift,) = say(
         study, lines_of(study, "joshi2020, never anew", {0.0: 3.0, 60.0: 3.5, 3600.0: 7.0})
     )
-    assert "within 1 point of fresh arrays (+3.00 points) up to 1 min; after 1 h +7.00 points by the" in said_drift
-    (said_drift,) = findings.findings(study, lines_of(study, "wan2022, never anew", {0.0: 3.0, 60.0: 4.5}))
-    assert "(+3.00 points) for less than 1 min; after 1 min +4.50 points" in said_drift
+    assert (
+        "within 1 point of fresh arrays (those +3.00 points above the fixed-point machine) up to 1 min; after 1 h +7.00"
+    ) in said_drift
+    (said_drift,) = say(study, lines_of(study, "wan2022, never anew", {0.0: 3.0, 60.0: 4.5}))
+    assert said_drift.startswith(
+        "wan2022, never anew: already at 1 min it is more than 1 point above fresh arrays (those +3.00 points above "
+        "the fixed-point machine), +4.50 points; after 1 min +4.50 points by the digital"
+    )
+
+
+def test_sizes_that_hold_whole_kernels_are_said_to_be_the_same() -> None:
+    """16x16 kernels: P = 256 rows; an offset mapping takes one for its reference; patches of 2x2: 18^2 = 324."""
+    study, errors = STUDIES["size"], {128: 0.0, 256: 7.0, 512: 7.0}
+    assert say(study, lines_of(study, "2 ohm a segment", errors))[1:] == [
+        "im2col: 512 rows give what 256 give, a weight matrix has 256 rows."
+    ]
+    lines = lines_of(study, "2 ohm a segment", errors)
+    offset = Design(image=(64, 64), tiles=(1, 1), mapping="offset")
+    assert len(findings.findings(study, lines, offset)) == 1  # 256 rows hold 255 values
+    assert len(say(study, lines_of(study, "2 ohm, Toeplitz", errors))) == 1
 
 
 def test_words_of_other_axes_and_of_failures() -> None:
     study = STUDIES["faults"]
     lines = lines_of(study, "alone", {0.0: 0.0, 0.001: 0.5, 0.01: 6.0})
-    assert findings.findings(study, lines) == [
-        "alone: within 1 point of the mildest up to 0.001 (+0.50 points); at 0.01 it is +6.00 points."
+    assert [words.removeprefix("alone: within 1 point of its mildest value ") for words in say(study, lines)] == [
+        "(0 %, +0.00 points) up to 0.1 % (+0.50 points); at 1 % it is +6.00 points."
     ]
-    assert "every value of the axis" in findings.findings(study, lines[:2])[0]
+    assert say(study, lines[:2])[0].endswith(" throughout (+0.50 points).")
     lost = lines_of(STUDIES["on-off"], "offset", {2.0: 1800.0, 10.0: 1300.0})
-    assert findings.findings(STUDIES["on-off"], lost) == ["offset: of no use here, its least error is +1300.00 points."]
+    assert say(STUDIES["on-off"], lost) == ["offset: of no use here, its least error is +1300.00 points."]
     broken = [replace(lines[0], failed=1, error="no room"), replace(lines[1], outcomes={"diverged": 1})]
-    said = findings.findings(study, broken)
+    said = say(study, broken)
     assert said[1:] == ["1 of 2 points failed; the first: no room.", "1 of 2 loops diverged: alone 0.001."]
     study = grid(["levels=4,8,16"])
-    (said_grid,) = findings.findings(study, lines_of(study, "", {4: 9.0, 8: 1.0, 16: 2.0}))
+    (said_grid,) = say(study, lines_of(study, "", {4: 9.0, 8: 1.0, 16: 2.0}))
     assert said_grid.startswith("least error at levels 8 (+1.00 points") and "most at 4" in said_grid
-    assert findings.findings(STUDIES["stride"], []) == []
+    assert say(STUDIES["stride"], []) == []
 
 
 def test_strides_are_compared_at_equal_error() -> None:
@@ -304,7 +418,7 @@ def test_strides_are_compared_at_equal_error() -> None:
     assert long.error == short.error == 17.0 and long.steps == 20 and long.energy_pj == 16e6  # a point above 16
     assert short.steps == pytest.approx(30) and short.energy_pj == pytest.approx(3e6)
     study = replace(STUDIES["stride"], series=(Series("short"), Series("long"), Series("other", group="b")))
-    said = findings.findings(study, [*lines, line("other", 10, 90.0, 1e6)])
+    said = say(study, [*lines, line("other", 10, 90.0, 1e6)])
     assert len(said) == 2 and said[0].startswith("At 17.0 % (1 point above the largest of the least errors) long takes")
     assert "20 steps on 400 cells in 2 arrays, 160,000,000 conversions, 16.0" in said[0]
     assert said[1] == (
@@ -312,5 +426,5 @@ def test_strides_are_compared_at_equal_error() -> None:
         "much time."
     )
     lines[3:] = [line("long", 10, 32.0, 1e6), line("long", 20, 17.0, 1e6), line("long", 40, 16.0, 1e6)]
-    assert "3 times more conversions, 3 times more energy" in findings.findings(study, lines)[1]
+    assert "3 times more conversions, 3 times more energy" in say(study, lines)[1]
     assert at_equal_error([]) == []

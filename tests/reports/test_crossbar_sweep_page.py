@@ -12,7 +12,6 @@ from striate.explore.crossbar import Picture, sweep_of
 from striate.explore.grid import grid
 from striate.explore.store import Store
 from striate.explore.studies import STUDIES, Study, cases_of
-from striate.explore.table import table
 from striate.reports.crossbar_sweep import HEADS, Found, check_folder, rows_of, save_sweep, sweep_json, sweep_lines
 from striate.reports.rundir import plain
 from striate.reports.sweep_figures import axis_values, composed, study_figure
@@ -42,7 +41,7 @@ def made_up(studies: tuple[Study, ...], failing: str = "") -> Found:
                 "energy_by_group_pj": {"adc": energy}, "arrays": 4, "cells_used": 4096, "error_by_step": [50.0, error],
             }, 0.1)  # fmt: skip
         entries = tuple(store.entries())
-    return Found(studies, table(cases, sweep, entries), entries)
+    return Found(DESIGN, sweep, studies, tuple(cases), entries)
 
 
 NAMED = tuple(STUDIES.values())
@@ -79,7 +78,7 @@ def test_page_and_files(tmp_path: Path) -> None:
     found = made_up(NAMED[:2], failing="'crossbar.levels': 16")
     info = {**sweep_json(found), "pictures": [{"name": p.name, "crop": p.crop} for p in PICTURES], "seeds": 2,
             "points": len(found.entries), "done": 1, "failed": 4, "command": "striate crossbar-sweep <x>"}  # fmt: skip
-    save_sweep(tmp_path, info, DESIGN, found)
+    save_sweep(tmp_path, info, found)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["design.toml", "report.html", "results.csv", "results.json", "studies.png", "study-levels.png",
                      "study-self-correction.png"]  # fmt: skip
@@ -88,6 +87,10 @@ def test_page_and_files(tmp_path: Path) -> None:
     for words in info["findings"].values():
         for word in words:
             assert word.replace("'", "&#39;").replace("<", "&lt;").replace(">", "&gt;") in page
+    assert 'class="words shared"' in page and "exact devices but for what the axis varies; lossless drivers" in page
+    for study in found.studies:  # a figure that stands alone says it too
+        wide = study_figure(study, found.of(study), "word " * 60).get_figheight()
+        assert wide > study_figure(study, found.of(study)).get_figheight()
     assert "points failed; the first: no &lt;room&gt; for it" in page
     kept = json.loads((tmp_path / "results.json").read_text())
     assert kept["table"] == json.loads(json.dumps(plain(info["table"])))
