@@ -351,3 +351,19 @@ def test_a_run_that_settles_early_counts_the_steps_it_took() -> None:
     other = recomputed(plan, run.dictionary, run.input, 600, skip=False, reference=PICTURE)
     assert run.settled and run.counts.steps == other.counts.steps == len(run.steps.active) < 600
     assert run.counts.updates == run.counts.steps * design.geometry.neurons and run.code.any()
+
+
+def test_an_overflow_early_in_a_frame_is_remembered() -> None:
+    """One pixel leaves a word of 13 bits before any code explains it; at the end the true R is well inside."""
+    half = np.full((2, 2), 0.5)
+    atoms = Dictionary(np.stack([half, half * [1, -1]])[:, None], 2)
+    design = ONE.replace(
+        image=(4, 4), kernels=2, patch=2, stride=2, preprocess="none", steps=20, step_shift=1, threshold=0.05,
+        adc_bits=0, dac_bits=0, residual_accumulator=13,
+    )  # fmt: skip
+    image = np.zeros((1, 4, 4))
+    image[0, :2, :2] = [[0.268, 0.208], [0.208, 0.208]]
+    run = simulate_crossbar(image, design, dictionary=atoms)
+    drawn = synthesis(run.code.astype(float), run.dictionary.astype(float), 2, (4, 4))
+    assert np.abs((run.input << run.plan.input_shift) - drawn).max() < 2**12
+    assert run.overflow and any("R left its word of 13 bits" in line for line in run.warnings)
