@@ -3,13 +3,13 @@
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from support.page import Page
 
 from striate.golden.conv import synthesis
 from striate.golden.errors import InputError
@@ -47,32 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, image: figures.Array) -> Made
     with writing(out, False) as aside:
         complete(aside, info | COMMON, DESIGN, arrays, trace)
     return info, out, run
-
-
-class Page(HTMLParser):
-    """What a page loads, its ids, its text; holds that tags are closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.ids: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag not in ("meta", "br", "input", "link"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 # ---- what is kept --------------------------------------------------------------------------------------------

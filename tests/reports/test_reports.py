@@ -3,12 +3,12 @@
 import json
 import re
 import warnings
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from support.page import Page
 
 from striate.cli import main
 from striate.golden.errors import InputError
@@ -90,36 +90,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory, image: figures.Array) -> d
     return made
 
 
-class Links(HTMLParser):
-    """Collects what a page loads, and holds that tags are closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.ids: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag not in ("meta", "br", "input", "link"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 @pytest.mark.parametrize("name", ["golden", "machine", "demo", "gram"])
 def test_the_page_is_self_contained(folders: dict[str, Path], name: str) -> None:
     text = (folders[name] / "report.html").read_text()
-    page = Links()
-    page.feed(text)
-    assert not page.open and len(text) < 4_000_000
+    page = Page(text)
+    assert len(text) < 4_000_000
     beside = {"trace.npz", "machine.vcd", "timeline.json"} if name == "demo" else set()
     assert all(load.startswith(("data:", "#")) or load in beside for load in page.loads), page.loads
     assert beside <= set(page.loads)
