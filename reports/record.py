@@ -385,8 +385,8 @@ def resources_json(plan: Plan, board: str) -> dict[str, Any]:
 def learn_record(result: LearnResult, params: LearnParams, out: Path) -> tuple[dict[str, Any], str | None]:
     """JSON keys of a learned dictionary, and the digest of the design that it is for (None when there is none)."""
     names = ("pictures", "diverged", "change", "settled", "explained", "gabor_share", "gabor_like", "percent_error",
-             "percent_inactive")
-    info: dict[str, Any] = {"out": str(out.absolute()), "outcome": result.outcome.value}
+             "percent_inactive", "energy", "energies", "reseeded", "silent")
+    info: dict[str, Any] = {"out": str(out.absolute()), "outcome": result.outcome.value, "rule": params.rule}
     info |= {name: getattr(result, name) for name in names}
     if result.dictionary is None:
         return info, None

@@ -212,9 +212,10 @@ def learn_lines(info: Mapping[str, Any]) -> Lines:
         ("dictionary", info["out"] if "dictionary_sha256" in info else "none"),
         ("pictures shown", f"{info['pictures']:,}"),
         ("diverged", f"{info['diverged']:,} of {info['pictures']:,}"),
-        ("settled", f"{yes(info['settled'])}: kernels move {100 * info['change']:.2f} % a picture ({wanted})"),
+        ("settled", f"{yes(info['settled'])}: kernels move {100 * info['change']:.2f} % an update ({wanted})"),
         ("Gabor-like", f"{yes(info['gabor_like'])}: {100 * info['gabor_share']:.0f} % of the kernels (wanted: 70 %)"),
         ("error, inactive", f"{info['percent_error']:.1f} %, {info['percent_inactive']:.1f} %"),
+        ("silent kernels", f"{info['silent']:,} at the end, {info['reseeded']:,} drawn anew"),
     ]
 
 

@@ -2,30 +2,36 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
-from ..archive import load_npz, remove_leftovers, save_npz
-from ..conv import Array, StridedConv
+from ..archive import remove_leftovers
+from ..conv import Array
 from ..dictionary import Dictionary
 from ..errors import InputError
 from ..gabor import gabor_like
-from ..geometry import Geometry
-from ..lca import Engine, LcaParams, Outcome, check_engine, encode
-from ..metrics import percent_error, percent_inactive
-from ..preprocess import Preprocess
-from .hebbian import hebbian_update, kernel_change
-from .pictures import TrainingCrops
+from ..lca import Outcome
+from ..metrics import energy, percent_error, percent_inactive
+from .batch import Batch
+from .coding import Coded, Coder, coder_of
+from .hebbian import kernel_change
+from .params import LearnParams, by_option
+from .pictures import TrainingCrops, picture_names
+from .revival import redraw
+from .rules import TITLES, Rule, rule_of
+from .state import HISTORY_PICTURES, RECENT_PICTURES, Checkpoint, State, checkpoint_path
 
-# Settled: kernels moved by less than SETTLED_CHANGE of their norm per picture, on average over kernels and the last
+__all__ = ["DIVERGED_IN_A_ROW", "DIVERGED_SHARE", "GABOR_EXPLAINED", "GABOR_KERNELS", "SETTLED_CHANGE",
+           "SETTLED_PICTURES", "LearnOutcome", "LearnParams", "LearnResult", "Progress", "learn"]
+
+# Settled: kernels moved by less than SETTLED_CHANGE of their norm per update, on average over kernels and the last
 # SETTLED_PICTURES pictures.
 SETTLED_CHANGE = 0.01
-SETTLED_PICTURES = 200
+SETTLED_PICTURES = RECENT_PICTURES
 
 # Gabor-like: a Gabor function explains at least GABOR_EXPLAINED of the energy of at least GABOR_KERNELS of the kernels.
 GABOR_EXPLAINED = 0.6
@@ -35,13 +41,6 @@ GABOR_KERNELS = 0.7
 # than this share of all pictures diverged counts as diverged too: such a dictionary is written nowhere.
 DIVERGED_IN_A_ROW = 10
 DIVERGED_SHARE = 0.5
-
-# The network's names for what `LearnParams` and the command line call otherwise, longer names first.
-_OPTIONS = {"network.image height": "--crop-size", "network.image width": "--crop-size",
-            "the image height": "--crop-size", "the image width": "--crop-size", "a height of": "a --crop-size of",
-            "network.channels": "--channels", "network.kernels": "--kernels (-k)", "network.patch": "--patch (-p)",
-            "network.stride": "--stride (-s)", "dynamics.threshold": "--threshold", "dynamics.eta": "--eta",
-            "dynamics.steps": "--steps", "dynamics.residual_cutoff": "--residual-cutoff"}
 
 
 class LearnOutcome(Enum):
@@ -61,85 +60,13 @@ class LearnOutcome(Enum):
 
 
 @dataclass(frozen=True)
-class LearnParams:
-    """Everything that decides which dictionary comes out, besides the pictures themselves.
-
-    Args:
-        kernels, patch, stride, channels: K, p and s in pixels, C.
-        pictures: number of crops shown.
-        rate: learning rate of the sum in eq. 15, held for the first half of the run.
-        decay: the second half lowers the rate geometrically to ``decay * rate`` at the last picture; 1 holds it.
-        crop_size: side of a crop in pixels.
-        scales: copies of every picture, averaged over blocks of so many pixels a side.
-        preprocess: "centre-surround" or "none".
-        threshold, eta, steps, residual_cutoff: the dynamics, as in `LcaParams`.
-        warm: start each picture from the last one's membrane (the paper, on video; the first from random values below
-            the threshold) instead of from rest.
-        seed: of the starting kernels and of the crops.
-        engine: of `lca.encode`. Codes that differ in the last bit lead to other kernels of the same quality.
-
-    Raises:
-        InputError: a value outside its range.
-    """
-
-    kernels: int = 8
-    patch: int = 16
-    stride: int = 2
-    channels: int = 1
-    pictures: int = 4000
-    rate: float = 0.06
-    decay: float = 0.05
-    crop_size: int = 64
-    scales: tuple[int, ...] = (1, 2)
-    preprocess: Preprocess = "centre-surround"
-    threshold: float = 0.05
-    eta: float = 1 / 32
-    steps: int = 200
-    residual_cutoff: float = 0.005
-    warm: bool = False
-    seed: int = 0
-    engine: Engine = "fast"
-
-    def __post_init__(self) -> None:
-        check_engine(self.engine)
-        with _by_option():
-            _ = self.geometry, self.dynamics  # refuses what they refuse
-        if self.pictures < 1:
-            raise InputError(f"--pictures must be at least 1, not {self.pictures}")
-        if not 0 < self.rate < np.inf:
-            raise InputError(f"--rate must be a finite number above 0, not {self.rate}; 0.06 suits 8 kernels at "
-                             "stride 2")
-        if not 0 < self.decay <= 1:
-            raise InputError(f"--decay must be above 0 and at most 1 (no decay), not {self.decay}")
-        if not self.scales or any(scale < 1 for scale in self.scales):
-            raise InputError(f"--scales must be whole numbers from 1 on, not {self.scales}")
-        if self.seed < 0:
-            raise InputError(f"--seed must be 0 or more, not {self.seed}")
-
-    @property
-    def geometry(self) -> Geometry:
-        """Of one crop."""
-        return Geometry((self.crop_size, self.crop_size), self.channels, self.kernels, self.patch, self.stride)
-
-    @property
-    def dynamics(self) -> LcaParams:
-        """Of every picture."""
-        return LcaParams(threshold=self.threshold, eta=self.eta, steps=self.steps, residual_cutoff=self.residual_cutoff)
-
-    def rate_at(self, number: int) -> float:
-        """Learning rate at picture ``number``, counted from 0."""
-        late = max(0.0, 2.0 * (number + 1) / self.pictures - 1.0)
-        return float(self.rate * self.decay**late)
-
-
-@dataclass(frozen=True)
 class Progress:
-    """Handed to the caller after every picture. The time left is the caller's to estimate, from ``first`` and the
+    """Handed to the caller after every batch. The time left is the caller's to estimate, from ``first`` and the
     clock.
 
     ``done`` of ``pictures`` crops are learned, the first ``first`` of them in an earlier run; ``change`` is the mean
-    movement of the kernels by this picture as a share of their norm; ``percent_error`` and ``percent_inactive`` are of
-    its code.
+    movement of the kernels by this batch as a share of their norm; ``percent_error`` and ``percent_inactive`` are of
+    its last code; ``reseeded`` kernels were drawn anew so far.
     """
 
     done: int
@@ -149,6 +76,7 @@ class Progress:
     percent_error: float
     percent_inactive: float
     diverged: int
+    reseeded: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,12 +89,17 @@ class LearnResult:
             `DIVERGED_SHARE` of them were skipped.
         pictures: crops shown, those of earlier runs included.
         diverged: crops skipped because their code diverged.
-        change: mean kernel movement per picture over the last `SETTLED_PICTURES`, as a share of the unit norm.
+        change: mean kernel movement per update over the last `SETTLED_PICTURES`, as a share of the unit norm.
         settled: change is below `SETTLED_CHANGE` over a full window of pictures.
         explained: share of energy a Gabor function explains, per kernel.
         gabor_share: share of the kernels with at least `GABOR_EXPLAINED`.
         gabor_like: gabor_share is at least `GABOR_KERNELS`.
         percent_error, percent_inactive: means over the same last pictures, of codes made while learning.
+        energy: mean of ``1/2 |x - Phi y|^2`` + sparseness cost over the same pictures, diverged ones left out; NaN when
+            all of them diverged.
+        energies: its mean over each 100 learned pictures in a row, from the first on (the last mean over what is left).
+        reseeded: how often a kernel was drawn anew.
+        silent: kernels without activity in any of the last `SETTLED_PICTURES` pictures (of all, when fewer were shown).
     """
 
     dictionary: Dictionary | None
@@ -180,35 +113,71 @@ class LearnResult:
     gabor_like: bool
     percent_error: float
     percent_inactive: float
-
-
-def checkpoint_path(out: str | os.PathLike[str]) -> Path:
-    """Where a run that will write ``out`` keeps its state: beside it, gone when the run is complete."""
-    out = Path(out)
-    return out.with_name(f"{out.name}.checkpoint.npz")
+    energy: float
+    energies: tuple[float, ...]
+    reseeded: int
+    silent: int
 
 
 def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *,
-          progress: Callable[[Progress], None] | None = None, force: bool = False) -> LearnResult:
+          progress: Callable[[Progress], None] | None = None, force: bool = False, workers: int = 1,
+          scheduler: str | None = None) -> LearnResult:
     """Learn a dictionary from pictures and write it to ``out``.
 
-    After every picture the state is written beside ``out`` (`checkpoint_path`), so an interrupted run, called again
-    with the same settings and pictures, loses at most the current picture and ends with the same bytes as an
-    uninterrupted one (on
-    the same machine and libraries: another BLAS rounds differently, and learning amplifies that).
+    The state is written beside ``out`` (`checkpoint_path`) every 2 s, less often where writing takes more than 0.1 s,
+    and when an exception such as Ctrl-C ends the run. Called again with the same settings and pictures, an interrupted
+    run loses at most the current batch, a killed one at most that and the seconds since the last writing, and ends with
+    the same bytes as an uninterrupted one (on the same machine and libraries: another BLAS rounds differently, and
+    learning amplifies that).
 
     Args:
         params: all settings.
-        pictures: files, or names of bundled photographs.
+        pictures: files, names of bundled photographs, or folders of pictures (`pictures.TrainingCrops`).
         out: the .npz to write, as `Dictionary.save` does.
-        progress: called after every picture.
+        progress: called after every batch.
         force: overwrite ``out``, and drop a checkpoint of other settings.
+        workers: processes that code the crops of a batch; more than ``params.batch`` have nothing to do. They import
+            the caller's main module: a script guards its work by ``if __name__ == "__main__"``.
+        scheduler: address of a Dask scheduler, such as tcp://host:8786, whose workers code them instead. Neither
+            changes a byte of the result, given processors of one kind.
 
     Raises:
-        InputError: ``out`` does not end in .npz or exists already, a checkpoint of other settings lies beside it, or a
-            picture is unusable.
+        InputError: ``out`` does not end in .npz or exists already, a checkpoint of other settings lies beside it, a
+            picture or ``params.start`` is unusable, or no scheduler answers.
+        WorkersLost: worker processes ended again and again; the state is kept.
     """
-    out = Path(out)
+    out = _checked_out(Path(out), force)
+    with by_option():
+        crops = TrainingCrops(pictures, params.crop_size, channels=params.channels, scales=params.scales,
+                              kind=params.preprocess, seed=params.seed)
+    start = None if params.start is None else params.beginning().sha256
+    settings = json.dumps({**asdict(params), "start": start, "pixels": crops.sha256}, sort_keys=True)
+    state = State.resume(checkpoint_path(out), settings, params, force) or State.fresh(params)
+    for file in (out, checkpoint_path(out)):
+        remove_leftovers(file)
+    first, rule, checkpoint = state.done, rule_of(params), Checkpoint(checkpoint_path(out), settings)
+    with coder_of(params, workers, scheduler) as coder:
+        try:
+            while state.done < params.pictures and state.in_a_row < DIVERGED_IN_A_ROW:
+                state = _advance(state, params, crops, coder, rule)
+                checkpoint.keep(state)
+                if progress:
+                    change, error, inactive, _ = (float(value) for value in state.recent[-1])
+                    progress(Progress(state.done, params.pictures, first, change, error, inactive, state.diverged,
+                                      state.reseeded))
+        except BaseException:
+            checkpoint.write()
+            raise
+    result = _result(state, params, f"{TITLES[params.rule]}, {params.pictures} crops of {picture_names(pictures)}; "
+                                    f"seed {params.seed}{f'; from {Path(params.start).name}' if params.start else ''}")
+    if result.dictionary is not None:
+        result.dictionary.save(out)
+    # A diverged state is of no use to a later run either.
+    checkpoint_path(out).unlink(missing_ok=True)
+    return result
+
+
+def _checked_out(out: Path, force: bool) -> Path:
     if out.suffix != ".npz" or not out.stem:
         raise InputError(f"--out {out} does not end in .npz, so that no design could name it; use --out {out}.npz")
     if out.is_dir():
@@ -217,105 +186,75 @@ def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: 
         raise InputError(f"{out} exists already; choose another --out, or overwrite it with --force")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent}: no such folder; create it first")
-    with _by_option():
-        crops = TrainingCrops(pictures, params.crop_size, channels=params.channels, scales=params.scales,
-                              kind=params.preprocess, seed=params.seed)
-    settings = json.dumps({**asdict(params), "pixels": crops.sha256}, sort_keys=True)
-    state = _State.resume(out, settings, force) or _State.fresh(params)
-    for file in (out, checkpoint_path(out)):
-        remove_leftovers(file)
-    first, in_a_row = state.done, 0
-    while state.done < params.pictures and in_a_row < DIVERGED_IN_A_ROW:
-        learned = state.show(crops.crop(state.done), params)
-        in_a_row = 0 if learned else in_a_row + 1
-        state.save(out, settings)
-        if progress:
-            change, error, inactive = state.recent[-1]
-            progress(Progress(state.done, params.pictures, first, change, error, inactive, state.diverged))
-    failed = in_a_row == DIVERGED_IN_A_ROW or state.diverged > DIVERGED_SHARE * state.done
+    return out
+
+
+def _advance(state: State, params: LearnParams, crops: TrainingCrops, coder: Coder, rule: Rule) -> State:
+    """The state after one more batch."""
+    images = [crops.crop(n) for n in range(state.done, min(state.done + params.batch, params.pictures))]
+    membranes = state.membranes[:len(images)] if params.warm else None
+    runs = coder.code(images, Dictionary(state.atoms, params.stride), membranes)
+    good = [run.outcome is not Outcome.DIVERGED for run in runs]
+    atoms, memory, idle, reseeded, dead = state.atoms, state.memory, state.idle, 0, list[int]()
+    for run in (run for run, usable in zip(runs, good, strict=True) if usable):
+        idle = np.where(run.code.any(axis=(1, 2)), 0, idle + 1)
+    if any(good):
+        batch = _batch(images, runs, good, params, state.atoms)
+        atoms, memory = rule.update(state.atoms, state.memory, batch, state.done + len(images) - 1)
+        if params.reseed_after and (idle >= params.reseed_after).any():
+            wanted = [int(k) for k in np.flatnonzero(idle >= params.reseed_after)]
+            atoms, dead = redraw(atoms, wanted, batch)
+            memory, reseeded = rule.forget(memory, dead), len(dead)
+            idle[dead] = 0
+    change = kernel_change(state.atoms, atoms)
+    rows, history, in_a_row = [], [*state.history], state.in_a_row
+    for image, run, usable in zip(images, runs, good, strict=True):
+        height = energy(run.residual, run.code, params.threshold, params.transfer) if usable else np.nan
+        rows.append((change if usable else 0.0, percent_error(image, run.residual), percent_inactive(run.code), height))
+        if in_a_row < DIVERGED_IN_A_ROW:  # a good one after so many in the same batch mends nothing
+            in_a_row = 0 if usable else in_a_row + 1
+        if usable:
+            if not history or history[-1][1] == HISTORY_PICTURES:
+                history.append(np.zeros(2))
+            history[-1] = history[-1] + (height, 1.0)
+    return replace(state, atoms=atoms, membranes=_membranes(state, runs, good, dead), memory=memory, idle=idle,
+                   done=state.done + len(images), diverged=state.diverged + good.count(False), in_a_row=in_a_row,
+                   reseeded=state.reseeded + reseeded, history=np.array(history).reshape(-1, 2),
+                   recent=np.concatenate([state.recent, rows])[-RECENT_PICTURES:])
+
+
+def _batch(images: list[Array], runs: list[Coded], good: list[bool], params: LearnParams, atoms: Array) -> Batch:
+    """The crops that did not diverge."""
+    chosen = [(image, run) for image, run, usable in zip(images, runs, good, strict=True) if usable]
+    seen, codes = tuple(image for image, _ in chosen), tuple(run.code for _, run in chosen)
+    left = tuple(run.residual for _, run in chosen)
+    batch = Batch(params.stride, params.border, params.inside, seen, codes, left)
+    # A run leaves the residual of the image alone.
+    return replace(batch, residuals=batch.left(atoms)) if params.border == "extended" else batch
+
+
+def _membranes(state: State, runs: list[Coded], good: list[bool], dead: list[int]) -> Array:
+    """Where the next batch starts when warm: a place that diverged, and kernels drawn anew, from rest."""
+    if not len(state.membranes):
+        return state.membranes
+    after = state.membranes.copy()
+    for place, (run, usable) in enumerate(zip(runs, good, strict=True)):
+        after[place] = run.membrane if usable and run.membrane is not None else 0.0
+    after[:, dead] = 0.0
+    return after
+
+
+def _result(state: State, params: LearnParams, source: str) -> LearnResult:
+    failed = state.in_a_row >= DIVERGED_IN_A_ROW or state.diverged > DIVERGED_SHARE * state.done
     outcome = LearnOutcome.DIVERGED if failed else LearnOutcome.COMPLETED
-    names = ", ".join(Path(picture).name for picture in pictures)
-    source = f"Hebbian learning (eq. 15), {params.pictures} crops of {names}; seed {params.seed}"
     dictionary = Dictionary(state.atoms, params.stride, source)
-    if outcome is LearnOutcome.COMPLETED:
-        dictionary.save(out)
-    # A diverged state is of no use to a later run either.
-    checkpoint_path(out).unlink(missing_ok=True)
-    change, error, inactive = (float(value) for value in np.mean(state.recent, axis=0))
+    change, error, inactive = (float(value) for value in np.mean(state.recent[:, :3], axis=0))
+    heights = state.recent[np.isfinite(state.recent[:, 3]), 3]
     explained = tuple(float(value) for value in gabor_like(dictionary))
     share = sum(value >= GABOR_EXPLAINED for value in explained) / len(explained)
     settled = len(state.recent) == SETTLED_PICTURES and change < SETTLED_CHANGE
-    return LearnResult(dictionary if outcome is LearnOutcome.COMPLETED else None, outcome, state.done, state.diverged,
-                       change, settled, explained, share, share >= GABOR_KERNELS, error, inactive)
-
-
-@contextmanager
-def _by_option() -> Iterator[None]:
-    """Errors of the network and its dynamics by the names that `LearnParams` has as options."""
-    try:
-        yield
-    except InputError as error:
-        text = str(error)
-        for name, option in _OPTIONS.items():
-            text = text.replace(name, option)
-        raise InputError(text) from None
-
-
-@dataclass
-class _State:
-    """All that a picture changes."""
-
-    atoms: Array
-    membrane: Array
-    done: int
-    diverged: int
-    recent: list[tuple[float, float, float]]  # change, percent error, percent inactive of the last pictures
-
-    @classmethod
-    def fresh(cls, params: LearnParams) -> "_State":
-        g = params.geometry
-        membrane = np.zeros(g.code_shape)
-        if params.warm:
-            # Below the threshold: all silent, yet no two units alike.
-            draw = np.random.default_rng([params.seed, params.pictures])
-            membrane = draw.uniform(0.0, params.threshold, g.code_shape)
-        return cls(np.array(Dictionary.random(g, params.seed).atoms), membrane, 0, 0, [])
-
-    @classmethod
-    def resume(cls, out: Path, settings: str, force: bool) -> "_State | None":
-        path = checkpoint_path(out)
-        if not path.exists():
-            return None
-        data = load_npz(path, ("settings", "atoms", "membrane", "counts", "recent"))
-        if str(data["settings"]) != settings:
-            if force:
-                return None
-            raise InputError(f"{path} belongs to a run with other settings or pictures; give those again to continue "
-                             "it, choose another --out, or drop it with --force")
-        done, diverged = (int(value) for value in data["counts"])
-        recent = [(float(a), float(b), float(c)) for a, b, c in data["recent"]]
-        return cls(data["atoms"], data["membrane"], done, diverged, recent)
-
-    def save(self, out: Path, settings: str) -> None:
-        save_npz(checkpoint_path(out), {"settings": np.str_(settings), "atoms": self.atoms, "membrane": self.membrane,
-                                        "counts": np.array([self.done, self.diverged]), "recent":
-                                        np.array(self.recent)})
-
-    def show(self, image: Array, params: LearnParams) -> bool:
-        """Code one picture and learn from it; False when its code diverged."""
-        dictionary = Dictionary(self.atoms, params.stride)
-        warm = self.membrane if params.warm else None
-        run = encode(image, dictionary, params.dynamics, membrane=warm, engine=params.engine)
-        change = 0.0
-        learned = run.outcome is not Outcome.DIVERGED
-        if learned:
-            conv = StridedConv(self.atoms, params.stride, (params.crop_size, params.crop_size))
-            moved = hebbian_update(conv, self.atoms, run.residual, run.code, params.rate_at(self.done))
-            change = kernel_change(self.atoms, moved)
-            self.atoms = moved
-        if params.warm:
-            self.membrane = run.membrane if learned else np.zeros_like(run.membrane)
-        error = percent_error(image, run.residual)
-        self.recent = [*self.recent, (change, error, percent_inactive(run.code))][-SETTLED_PICTURES:]
-        self.done, self.diverged = self.done + 1, self.diverged + (not learned)
-        return learned
+    return LearnResult(None if failed else dictionary, outcome, state.done, state.diverged, change, settled, explained,
+                       share, share >= GABOR_KERNELS, error, inactive,
+                       float(np.mean(heights)) if len(heights) else float("nan"),
+                       tuple(float(total / count) for total, count in state.history), state.reseeded,
+                       int(np.count_nonzero(state.idle >= min(SETTLED_PICTURES, max(1, state.done)))))

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from striate.golden.conv import StridedConv, synthesis
-from striate.golden.dictionary import Dictionary
+from striate.golden.dictionary import Dictionary, shipped
 from striate.golden.errors import InputError
 from striate.golden.geometry import Geometry
-from striate.golden.lca import Outcome
+from striate.golden.lca import Outcome, encode
 from striate.golden.learn import (
     LearnOutcome,
     LearnParams,
@@ -21,12 +21,20 @@ from striate.golden.learn import (
     kernel_change,
     learn,
 )
+from striate.golden.learn.rules import TITLES
 
 SMALL = LearnParams(kernels=4, patch=8, stride=2, pictures=12, rate=0.05, crop_size=32, steps=15, seed=1)
 
 
 class Interrupted(Exception):
     pass
+
+
+@pytest.fixture(autouse=True)
+def quick_fits(request, monkeypatch):
+    """Gabor fits take most of the time of a small run, and few tests look at them."""
+    if request.node.name != "test_learning_improves_the_code":
+        monkeypatch.setattr("striate.golden.learn.training.gabor_like", lambda dictionary: np.full(4, 0.5))
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +75,33 @@ def test_silence_teaches_nothing():
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, picture, warm):
-    params = LearnParams(**{**SMALL.__dict__, "warm": warm})
+def test_the_defaults_are_eq_15_picture_by_picture(tmp_path, picture, warm):
+    """The loop written out: the same bits."""
+    params = dataclasses.replace(SMALL, warm=warm)
+    crops = TrainingCrops([picture], 32, scales=(1, 2), seed=1)
+    atoms = np.array(Dictionary.random(params.geometry, 1).atoms)
+    membrane = np.random.default_rng([1, 12]).uniform(0.0, 0.05, (4, 16, 16)) if warm else None
+    for number in range(12):
+        run = encode(crops.crop(number), Dictionary(atoms, 2), params.dynamics, membrane=membrane)
+        rate = 0.05 * 0.05**max(0.0, 2.0 * (number + 1) / 12 - 1.0)
+        atoms = hebbian_update(StridedConv(atoms, 2, (32, 32)), atoms, run.residual, run.code, rate)
+        membrane = run.membrane if warm else None
+    np.testing.assert_array_equal(learn(params, [picture], tmp_path / "d.npz").dictionary.atoms, atoms)
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"warm": True}, {"batch": 5, "warm": True, "momentum": 0.5}, {"rule": "online", "batch": 2, "reseed_after": 2},
+    {"rule": "block-coordinate", "batch": 3}, {"rule": "projected", "sweeps": 2},
+], ids=str)
+def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, picture, change):
+    params = dataclasses.replace(SMALL, **{"rate": 0.06} | change)
+    batch, marks, seen = params.batch, [4, 9], []
     whole = learn(params, [picture], tmp_path / "whole.npz")
-    seen = []
 
     def strike(progress):
         seen.append(progress)
-        if progress.done in (4, 9) and progress.done > progress.first:
+        if marks and progress.done >= marks[0]:
+            marks.pop(0)
             raise Interrupted
 
     for _ in range(2):
@@ -84,10 +111,12 @@ def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, picture, warm):
     parts = learn(params, [picture], tmp_path / "parts.npz", progress=strike)
     assert (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert parts == whole
-    assert [p.done for p in seen] == list(range(1, 13)) and [p.first for p in seen] == [0] * 4 + [4] * 5 + [9] * 3
+    assert [p.done for p in seen] == [*range(batch, 12, batch), 12]
+    if batch == 1:
+        assert [p.first for p in seen] == [0] * 4 + [4] * 5 + [9] * 3
     assert sorted(file.name for file in tmp_path.iterdir()) == ["parts.npz", "whole.npz"]
     assert Dictionary.load(tmp_path / "whole.npz") == whole.dictionary
-    assert whole.dictionary.source == "Hebbian learning (eq. 15), 12 crops of waves.png; seed 1"
+    assert whole.dictionary.source == f"{TITLES[params.rule]}, 12 crops of waves.png; seed 1"
 
 
 def test_learning_improves_the_code(tmp_path, picture):
@@ -125,17 +154,17 @@ def test_divergence_is_an_outcome(tmp_path, picture):
 
 def test_a_run_that_mostly_diverged_writes_nothing(tmp_path, picture, monkeypatch):
     """Half of the pictures may diverge, more may not; ten in a row end a run at once."""
-    from striate.golden.learn import training
+    from striate.golden.learn import coding
 
-    real = training.encode
+    real = coding.encode_batch
     for bad, outcome in ((4, LearnOutcome.DIVERGED), (3, LearnOutcome.DIVERGED), (2, LearnOutcome.COMPLETED)):
         seen = iter(range(4))
 
         def encode(*words, bad=bad, seen=seen, **named):
-            run = real(*words, **named)
-            return dataclasses.replace(run, outcome=Outcome.DIVERGED) if next(seen) < bad else run
+            [run] = real(*words, **named)
+            return [dataclasses.replace(run, outcome=Outcome.DIVERGED) if next(seen) < bad else run]
 
-        monkeypatch.setattr(training, "encode", encode)
+        monkeypatch.setattr(coding, "encode_batch", encode)
         few = LearnParams(**{**SMALL.__dict__, "pictures": 4})
         out = tmp_path / f"{bad}.npz"
         result = learn(few, [picture], out)
@@ -188,6 +217,49 @@ def test_crops_are_a_function_of_seed_and_number(picture):
     assert first.crop(0).shape == (1, 32, 32)
 
 
+def test_folders_are_read_when_a_crop_is_drawn(tmp_path, picture, monkeypatch):
+    """The same crops as by name, in the order of paths, although memory holds one picture at a time."""
+    from striate.golden.learn import pictures
+
+    pixels = np.array(Image.open(picture))
+    for name in ("b/z.png", "a.PNG", "b/c.bmp", ".hidden.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.roll(pixels, len(name), axis=1)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    by_name = TrainingCrops([tmp_path / "a.PNG", tmp_path / "b/c.bmp", tmp_path / "b/z.png"], 32, seed=1)
+    read = []
+    real = pictures.load_image
+    monkeypatch.setattr(pictures, "load_image", lambda path, **named: read.append(path) or real(path, **named))
+    monkeypatch.setattr(pictures, "CACHE_BYTES", 1)
+    crops = TrainingCrops([tmp_path], 32, seed=1)
+    assert read == [] and crops.sha256 == by_name.sha256
+    for number in range(14):
+        np.testing.assert_array_equal(crops.crop(number), by_name.crop(number))
+    assert len(set(read)) == 3 and len(read) == 5
+    before = crops.sha256
+    Image.fromarray(pixels).save(tmp_path / "a.PNG")
+    assert crops.sha256 != before != TrainingCrops([tmp_path], 32, scales=(1, 2)).sha256
+
+
+def test_unusable_folders_are_refused_before_learning(tmp_path, picture):
+    with pytest.raises(InputError, match="holds no picture; a folder's pictures end in .bmp"):
+        TrainingCrops([tmp_path], 32)
+    Image.open(picture).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("hello")
+    with pytest.raises(InputError, match="bad.png is not a picture"):
+        TrainingCrops([tmp_path], 32)
+    Image.open(picture).crop((0, 0, 50, 20)).save(tmp_path / "bad.png")
+    with pytest.raises(InputError, match="bad.png is 20x50 pixels, smaller than a crop of 32x32; .* --crop-size 20 or"):
+        TrainingCrops([tmp_path], 32)
+    (tmp_path / "bad.png").unlink()
+    np.save(tmp_path / "small.npy", np.zeros((40, 16)))
+    with pytest.raises(InputError, match="small.npy is 40x16 pixels, smaller"):
+        TrainingCrops([tmp_path], 32)
+    (tmp_path / "small.npy").write_text("hello")
+    with pytest.raises(InputError, match="small.npy is not a readable .npy array"):
+        TrainingCrops([tmp_path], 32)
+
+
 def test_unusable_pictures_are_named(tmp_path, picture):
     with pytest.raises(InputError, match="waves.png is 80x90 pixels, smaller than a crop of 96x96; .* --crop-size 80"):
         TrainingCrops([picture], 96)
@@ -204,7 +276,24 @@ def test_unusable_pictures_are_named(tmp_path, picture):
     ({"decay": 2}, "--decay must be above 0 and at most 1 (no decay), not 2"),
     ({"scales": ()}, "--scales must be whole numbers from 1 on, not ()"),
     ({"scales": (0,)}, "--scales must be whole numbers from 1 on, not (0,)"),
-    ({"engine": "gpu"}, "the engine must be one of fast, reference, not 'gpu'"),
+    ({"engine": "gpu"}, "the engine must be one of fast, reference"),
+    ({"device": "cuda"}, "the engine 'fast' runs on the CPU alone, not on 'cuda'"),
+    ({"rule": "hebb"}, "--rule must be one of hebbian, projected, block-coordinate, online, not 'hebb'"),
+    ({"schedule": "never"}, "--schedule must be one of half, constant, inverse, not 'never'"),
+    ({"preprocess": "dog"}, "--preprocess must be one of centre-surround, "),
+    ({"transfer": "firm"}, "--transfer must be one of hard, soft, not 'firm'"),
+    ({"border": "open"}, "--border must be one of cropped, "),
+    ({"batch": 0}, "--batch must be at least 1, not 0"),
+    ({"momentum": 1.0}, "--momentum must be from 0 (off) to below 1, not 1.0"),
+    ({"forgetting": 1.0}, "--forgetting must be from 0 (only the last batch counts) to below 1, not 1.0"),
+    ({"sweeps": 0}, "--sweeps must be at least 1, not 0"),
+    ({"support": 17}, "--support must be from 1 to the patch, 16, not 17"),
+    ({"support": 0}, "--support must be from 1 to the patch, 16, not 0"),
+    ({"reseed_after": -1}, "--reseed-after must be 0 (never) or a number of pictures, not -1"),
+    ({"rule": "online", "rate": 0.1}, "--rate 0.1 has no use with --rule online; leave it out, or use --rule hebb"),
+    ({"rule": "projected", "momentum": 0.1}, "--momentum 0.1 has no use with --rule projected"),
+    ({"forgetting": 0.5}, "--forgetting 0.5 has no use with --rule hebbian; leave it out, or use --rule online"),
+    ({"sweeps": 2}, "--sweeps 2 has no use with --rule hebbian"),
     ({"seed": -1}, "--seed must be 0 or more, not -1"),
     ({"eta": 2}, "--eta must be above 0 and at most 1, not 2"),
     ({"steps": 0}, "--steps must be at least 1, not 0"),
@@ -217,6 +306,136 @@ def test_unusable_pictures_are_named(tmp_path, picture):
 def test_bad_settings_are_refused(change, message):
     with pytest.raises(InputError, match=re.escape(message)):
         LearnParams(**change)
+
+
+def test_a_run_goes_on_from_a_start(tmp_path, picture):
+    begun = learn(SMALL, [picture], tmp_path / "a.npz").dictionary
+    still = dataclasses.replace(SMALL, rate=1e-12, start=tmp_path / "a.npz")
+    again = learn(still, [picture], tmp_path / "b.npz").dictionary
+    np.testing.assert_allclose(again.atoms, begun.atoms, atol=1e-9)
+    assert again.source == "Hebbian learning (eq. 15), 12 crops of waves.png; seed 1; from a.npz"
+    # A checkpoint knows the start by its kernels.
+    with pytest.raises(Interrupted):
+        learn(still, [picture], tmp_path / "c.npz", progress=strike_at_once)
+    Dictionary(-begun.atoms, 2).save(tmp_path / "a.npz")
+    with pytest.raises(InputError, match="belongs to a run with other settings or pictures"):
+        learn(still, [picture], tmp_path / "c.npz")
+
+
+def strike_at_once(_):
+    raise Interrupted
+
+
+def test_a_shipped_dictionary_is_a_start():
+    params = LearnParams(start="natural-k8-p16-s2")
+    assert params.beginning() == shipped(8, 16, 2)
+
+
+def test_starts_that_do_not_fit_are_refused(tmp_path):
+    Dictionary.random(Geometry((32, 32), 1, 4, 8, 2), 0).save(tmp_path / "a.npz")
+    a = str(tmp_path / "a.npz")
+    for change in ({"kernels": 5}, {"patch": 16}, {"stride": 4}, {"channels": 3}):
+        with pytest.raises(InputError, match=r"--start .*a.npz holds kernels of the shape \(4, 1, 8, 8\) at stride 2, "
+                                             r"not .*; give the -k, -p, -s and --channels of the start"):
+            dataclasses.replace(SMALL, start=a, **change).beginning()
+    with pytest.raises(InputError, match="a.npz has kernels beyond --support 7; use a larger support"):
+        dataclasses.replace(SMALL, start=a, support=7).beginning()
+    with pytest.raises(InputError, match="--start natural: no such file; give a .npz, or one of .*natural-k8-p16-s2"):
+        dataclasses.replace(SMALL, start="natural").beginning()
+
+
+@pytest.mark.parametrize("change", [{}, {"momentum": 0.3}, {"rule": "online", "rate": 0.06, "batch": 3},
+                                    {"rule": "projected"}, {"reseed_after": 1}], ids=str)
+def test_kernels_stay_within_their_support(tmp_path, picture, change):
+    params = dataclasses.replace(SMALL, support=6, **change)
+    atoms = learn(params, [picture], tmp_path / "d.npz").dictionary.atoms
+    assert not atoms[:, :, 6:].any() and not atoms[:, :, :, 6:].any() and atoms[:, :, :6, :6].all()
+
+
+def test_soft_two_sided_codes_and_borders_are_learned_with(tmp_path, picture):
+    for border in ("extended", "mirror"):
+        params = dataclasses.replace(SMALL, transfer="soft", two_sided=True, border=border)
+        dictionary = learn(params, [picture], tmp_path / f"{border}.npz").dictionary
+        crops, atoms = TrainingCrops([picture], 32, scales=(1, 2), seed=1), Dictionary.random(params.geometry, 1).atoms
+        for number in range(12):
+            run = encode(crops.crop(number), Dictionary(atoms, 2), params.dynamics)
+            conv = StridedConv(atoms, 2, (32, 32), border)
+            margin = 3 if border == "extended" else 0
+            left = np.pad(crops.crop(number), ((0, 0), (margin,) * 2, (margin,) * 2)) - conv.synthesis(run.code)
+            atoms = hebbian_update(conv, atoms, left, run.code, params.rate_at(number))
+        assert (run.code < 0).any()
+        np.testing.assert_allclose(dictionary.atoms, atoms, atol=1e-9)
+
+
+def test_dead_kernels_are_counted_and_drawn_anew(tmp_path, picture, monkeypatch):
+    """Kernel 2 of the start is never active, whatever is shown; any other in its place is."""
+    from striate.golden.learn import coding
+
+    begun = Dictionary.random(SMALL.geometry, 0)
+    begun.save(tmp_path / "start.npz")
+    real = coding.encode_batch
+
+    def encode(images, dictionary, *words, **named):
+        [run] = real(images, dictionary, *words, **named)
+        if np.allclose(dictionary.atoms[2], begun.atoms[2], atol=1e-12):
+            run.code[2] = 0.0
+        return [run]
+
+    monkeypatch.setattr(coding, "encode_batch", encode)
+    params = dataclasses.replace(SMALL, start=str(tmp_path / "start.npz"), steps=40)
+    dead = learn(params, [picture], tmp_path / "dead.npz")
+    assert dead.silent == 1 and dead.reseeded == 0
+    np.testing.assert_allclose(dead.dictionary.atoms[2], begun.atoms[2], atol=1e-15)
+    seen = []
+    alive = learn(dataclasses.replace(params, reseed_after=3), [picture], tmp_path / "alive.npz", progress=seen.append)
+    assert alive.reseeded >= 1 and alive.silent == 0 and [p.reseeded for p in seen[:3]] == [0, 0, 1]
+    assert abs(np.sum(alive.dictionary.atoms[2] * begun.atoms[2])) < 0.5
+
+
+def test_the_energy_has_a_history(tmp_path, picture):
+    result = learn(dataclasses.replace(SMALL, pictures=205, steps=5), [picture], tmp_path / "d.npz")
+    assert len(result.energies) == 3
+    # The mean over the last 200 pictures: all but the first five.
+    first = learn(dataclasses.replace(SMALL, pictures=205, steps=5, schedule="constant"), [picture], tmp_path / "e.npz")
+    assert first.energies[0] == result.energies[0] > result.energies[1]  # the rate falls after the first hundred
+    total = 100 * (result.energies[0] + result.energies[1]) + 5 * result.energies[2]
+    assert result.energy == pytest.approx(total / 205, rel=0.2)
+
+
+def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
+    from striate.golden.learn import state
+
+    clock, written = [0.0], []
+    monkeypatch.setattr(state.time, "monotonic", lambda: clock[0])
+
+    class Slow:
+        def __init__(self, number):
+            self.number = number
+
+        def save(self, path, settings):
+            written.append(self.number)
+            clock[0] += 0.25
+
+    kept = state.Checkpoint(tmp_path / "c", "")
+    for number in range(60):
+        clock[0] += 0.5
+        kept.keep(Slow(number))
+    assert written == [3, 13, 23, 33, 43, 53]  # after 2 s, then every 5 s: 20 times 0.25 s
+    kept.write()
+    assert written[-1] == 59
+    kept.keep(Slow(60))
+    kept.write()
+    assert written[-1] == 60
+
+
+def test_the_rate_falls_as_the_schedule_says():
+    held = LearnParams(pictures=100, rate=0.1, decay=0.01, schedule="constant")
+    assert {held.rate_at(n) for n in range(100)} == {0.1}
+    inverse = dataclasses.replace(held, schedule="inverse")
+    rates = np.array([inverse.rate_at(n) for n in range(100)])
+    assert rates[0] == 0.1 and rates[-1] == pytest.approx(0.001)
+    np.testing.assert_allclose(np.diff(1 / rates), np.diff(1 / rates)[0])  # 1/t
+    assert dataclasses.replace(inverse, pictures=1).rate_at(0) == 0.1
 
 
 def test_the_rate_holds_then_falls():
