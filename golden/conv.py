@@ -14,6 +14,7 @@ border       analysis(r)                                        synthesis(y)
 "cropped"    r counts as 0 outside the image                    what falls outside is dropped
 "extended"   r has the extended shape (C, H + 2m, W + 2m)       the same extended shape: nothing is dropped
 "mirror"     r continues as its mirror image (edge repeated)    what falls outside is folded back onto the image
+"circular"   r continues periodically                           what falls outside comes in again on the other side
 ===========  =================================================  ====================================================
 
 ``<analysis(r), y> == <r, synthesis(y)>`` holds for each of them. Arrays are float64; batch dimensions stand in front.
@@ -29,10 +30,21 @@ from .errors import InputError
 from .geometry import Geometry
 
 Array = npt.NDArray[np.float64]
-Border = Literal["cropped", "extended", "mirror"]
+Border = Literal["cropped", "extended", "mirror", "circular"]
+
+FOLDED: tuple[Border, ...] = ("mirror", "circular")
+"""Borders whose pixels outside are copies of pixels inside, see `inner_pixels`."""
 
 # Output rows are handled in strips of about this many values, so that a strip's unrolled input stays in the cache.
 _STRIP_VALUES = 1 << 16
+
+
+def inner_pixels(size: int, margin: int, border: Border) -> npt.NDArray[np.int64]:
+    """Which pixel of an axis each of ``-margin .. size + margin - 1`` stands for, for a border of `FOLDED`.
+
+    ``margin`` may be larger than ``size``: the image then continues more than once.
+    """
+    return np.pad(np.arange(size), margin, mode="wrap" if border == "circular" else "symmetric")
 
 
 class StridedConv:
@@ -42,7 +54,7 @@ class StridedConv:
         atoms: ``(K, C, p, p)``; any norm (the operator is linear in it).
         stride: s, pixels between neighbouring V1 positions.
         shape: ``(H, W)`` of the image, in pixels.
-        border: "cropped", "extended" or "mirror", see the module's table.
+        border: "cropped", "extended", "mirror" or "circular", see the module's table.
 
     Raises:
         InputError: an unknown border, atoms that are not ``(K, C, p, p)``, or a geometry `Geometry` refuses.
@@ -65,7 +77,7 @@ class StridedConv:
         self._depth = channels * stride * patch
         self._forward = np.ascontiguousarray(groups.reshape(kernels, g.cover * self._depth))
         self._backward = np.ascontiguousarray(self._forward.T)
-        self._mirror = tuple(np.pad(np.arange(n), g.margin, mode="symmetric") for n in g.image)
+        self._inner = tuple(inner_pixels(n, g.margin, border) for n in g.image)
 
     @property
     def residual_shape(self) -> tuple[int, int, int]:
@@ -144,9 +156,9 @@ class StridedConv:
         rows, columns = g.sheet
         s, p = g.stride, g.patch
         canvas = np.zeros(self._canvas_shape())
-        if self.border == "mirror":
+        if self.border in FOLDED:
             height, width = (n + 2 * g.margin for n in g.image)
-            canvas[:, :height, :width] = residual[:, self._mirror[0][:, None], self._mirror[1]]
+            canvas[:, :height, :width] = residual[:, self._inner[0][:, None], self._inner[1]]
         else:
             canvas[self._inside()] = residual
         cells = self._cells(canvas)
@@ -182,15 +194,15 @@ class StridedConv:
         cells = self._cells(canvas)
         for q in range(p):
             cells[..., q:q + s * columns:s] += by_tap[:, :, q]
-        if self.border != "mirror":
+        if self.border not in FOLDED:
             return canvas[self._inside()]
-        # The adjoint of continuing by reflection: every pixel outside returns to the one it was the mirror image of.
+        # The adjoint of continuing the image: every pixel outside returns to the one it was the copy of.
         height, width = (n + 2 * g.margin for n in g.image)
         by_row = np.zeros((g.channels, g.image[0], width))
-        for outside, inside in enumerate(self._mirror[0]):
+        for outside, inside in enumerate(self._inner[0]):
             by_row[:, inside] += canvas[:, outside, :width]
         image = np.zeros(g.image_shape)
-        for outside, inside in enumerate(self._mirror[1]):
+        for outside, inside in enumerate(self._inner[1]):
             image[:, :, inside] += by_row[:, :, outside]
         return image
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .block import LANES, POSITIONS, gather_block, outside, scatter_rows, vectors_for
-from .conv import Array, StridedConv
+from .conv import FOLDED, Array, StridedConv, inner_pixels
 from .network import Moved
 from .threshold import Transfer, cost, transfer
 
@@ -126,7 +126,7 @@ def _subtract(x, canvas, inset, residual, cutoff, field):  # type: ignore[no-unt
 
 @njit(cache=True)
 def _subtract_mirrored(x, canvas, rows, columns, residual, cutoff, field):  # type: ignore[no-untyped-def]
-    """The same when pixels outside are mirror images: rows and columns name the one each of them stands for."""
+    """The same when pixels outside are copies of pixels inside: rows and columns name the one each stands for."""
     residual[:] = x
     for c in range(x.shape[0]):
         for i in range(len(rows)):
@@ -197,8 +197,8 @@ class FastNetwork:
         self._active = [0, 0]
         self._drive = np.zeros(at_once * filled)
         self._canvas, self._field = (np.zeros((g.channels, height, width)) for _ in range(2))
-        self._mirror = [np.pad(np.arange(n), g.margin, mode="symmetric") for n in g.image]
-        self._mirrored = conv.border == "mirror"
+        self._mirror = [inner_pixels(n, g.margin, conv.border) for n in g.image]
+        self._mirrored = conv.border in FOLDED
         self._inset = 0 if conv.border == "extended" else g.margin
 
     @property

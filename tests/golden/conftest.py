@@ -13,6 +13,8 @@ def pixel(index: int, size: int, border: str) -> int | None:
     """Image pixel met at an index that may lie outside; None where there is nothing."""
     if 0 <= index < size:
         return index
+    if border == "circular":
+        return index % size
     if border != "mirror":
         return None
     while not 0 <= index < size:

@@ -9,7 +9,7 @@ from striate.golden import conv
 from striate.golden.conv import StridedConv, analysis, synthesis
 from striate.golden.errors import InputError
 
-BORDERS = ["cropped", "extended", "mirror"]
+BORDERS = ["cropped", "extended", "mirror", "circular"]
 CASES = [(1, 6, 8, 2, 4, 2), (2, 6, 9, 2, 5, 3), (1, 5, 7, 2, 3, 1), (3, 8, 4, 1, 4, 4), (1, 4, 4, 2, 10, 2),
          (1, 6, 6, 2, 8, 6)]
 
@@ -97,7 +97,8 @@ def test_down_and_up_sampling_are_transposes():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda a: StridedConv(a, 2, (8, 8), "wrapped"), "border must be one of cropped, extended, mirror, not 'wrapped'"),
+    (lambda a: StridedConv(a, 2, (8, 8), "wrapped"),
+     "border must be one of cropped, extended, mirror, circular, not 'wrapped'"),
     (lambda a: StridedConv(a[0], 2, (8, 8)), "a dictionary has the shape (K, C, p, p), not (1, 4, 4)"),
     (lambda a: StridedConv(a, 2, (9, 8)), "network.stride 2 does not divide the image height 9"),
     (lambda a: StridedConv(a, 2, (8, 8)).analysis(np.zeros((1, 8, 6))), "the residual must end in the shape (1, 8, 8)"),
