@@ -55,6 +55,13 @@ def wall(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def cpu(work: Callable[[], object]) -> float:
+    """CPU time of one call of one thread, seconds: its wall time where nobody else wants the core."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
 def rounds(contestants: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
     """Median seconds of each contestant: all take turns, so that a slow spell of the machine meets every one.
 

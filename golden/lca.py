@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,13 @@ from .conv import Array, Border, StridedConv
 from .dictionary import Dictionary
 from .errors import InputError
 from .fast import FastNetwork
+from .fft import FftNetwork
 from .metrics import percent_error
 from .network import Network, ReferenceNetwork
 from .threshold import Transfer, transfer
 
 Schedule = tuple[tuple[int, float], ...]
-Engine = Literal["fast", "reference"]
+Engine = Literal["fast", "reference", "fft", "torch"]
 
 # A run is converged when, over each of its last CONVERGED_STEPS updates, the slope du/dt = (u_n - u_(n-1))/eta was at
 # most CONVERGED_SLOPE of u itself (L2 norms): what is left to come is then of that order.
@@ -184,9 +185,12 @@ def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | Non
         params: the dynamics; the defaults when None.
         membrane: u_0, ``(K, H/s, W/s)``, for a warm start; zeros when None.
         trace: True to keep the numbers of every step; or a function called with every `Step` (they are kept as well).
-        engine: "fast", compiled loops (`fast`), or "reference", the equations as array operations (`network`). Both
-            are float64 and cover every setting; they differ by the order of summation. A hard threshold turns a
-            difference in the last bit into another code sooner or later, of the same quality.
+        engine: "fast", compiled loops (`fast`); "reference", the equations as array operations (`network`); "fft",
+            the same in the frequency domain (`fft`), for patches of 64 pixels; or "torch", PyTorch on the CPU
+            (`torch_engine`; on a GPU and for many pictures at once: `batch.encode_batch`). All are float64 here and
+            cover every setting; they differ by the order of summation: membranes agree to 1e-9 until a threshold or
+            the cutoff is met closer than that. A hard threshold turns a difference in the last bit into another code
+            sooner or later, of the same quality. `engines.best_engine` names the fastest on the CPU.
 
     Returns:
         An `Encoding`. Divergence is an outcome, not an error: the run counts as diverged when a value stops being
@@ -194,14 +198,14 @@ def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | Non
         ends with more energy than both the silent and the starting code have, beyond what the cutoff can hide.
 
     Raises:
-        InputError: shapes that do not fit, values that are not finite, or an unknown engine.
+        InputError: shapes that do not fit, values that are not finite, an unknown engine, or PyTorch is missing.
     """
     params = params or LcaParams()
     check_engine(engine)
-    x = _checked_image(image, dictionary)
+    x = checked_image(image, dictionary)
     conv = StridedConv(dictionary.atoms, dictionary.stride, (x.shape[1], x.shape[2]), params.border)
     network, margin = _network(x, dictionary, conv, params, engine)
-    network.start(_checked_membrane(membrane, conv))
+    network.start(checked_membrane(membrane, conv))
     errors: list[float] = []
     energies: list[float] = []
     active: list[int] = []
@@ -214,43 +218,73 @@ def encode(image: npt.ArrayLike, dictionary: Dictionary, params: LcaParams | Non
     def energy() -> float:
         return 0.5 * float(np.vdot(network.residual, network.residual)) + network.cost()
 
-    start = energy()
-    silent = 0.5 * float(np.vdot(x, x))
-    limit = EXPLODED**2 * max(2.0 * silent, float(np.vdot(network.residual, network.residual)),
-                              params.residual_cutoff**2)
-    slopes: list[float] = []
-    done, exploded = 0, False
+    course = Course(params, 0.5 * float(np.vdot(x, x)), energy(), 0.5 * float(np.vdot(network.residual,
+                    network.residual)), network.residual.size)
     while True:
         if trace:
-            step = Step(done, percent_error(x, inside()), energy(), *network.counts(), network.membrane, network.code,
-                        network.residual)
+            step = Step(course.steps, percent_error(x, inside()), energy(), *network.counts(), network.membrane,
+                        network.code, network.residual)
             errors.append(step.percent_error)
             energies.append(step.energy)
             active.append(step.active)
             changed.append(step.changed)
             if callable(trace):
                 trace(step)
-        if done == params.steps:
+        if course.steps == params.steps:
             break
         with np.errstate(over="ignore", invalid="ignore"):
-            size, slope, residual = network.propose(params.eta_at(done))
-        if not (np.isfinite(size) and residual <= limit):
-            exploded = True
+            size, slope, residual = network.propose(params.eta_at(course.steps))
+        if not course.goes_on(size, slope, residual):
             break
         network.accept()
-        slopes.append(math.sqrt(slope / size) if size else 0.0)
-        done += 1
 
-    hidden = 0.5 * params.residual_cutoff**2 * network.residual.size
-    if exploded or energy() > max(start, silent) * (1 + 1e-9) + hidden:
-        outcome = Outcome.DIVERGED
-    elif len(slopes) >= CONVERGED_STEPS and max(slopes[-CONVERGED_STEPS:]) <= CONVERGED_SLOPE:
-        outcome = Outcome.CONVERGED
-    else:
-        outcome = Outcome.MAX_STEPS
     kept = Trace(np.array(errors), np.array(energies), np.array(active, np.int64), np.array(changed, np.int64))
     code, u, r = (np.array(a, order="C") for a in (network.code, network.membrane, inside()))
-    return Encoding(code, u, r, outcome, done, slopes[-1] if slopes else 0.0, kept if trace else None)
+    return Encoding(code, u, r, course.outcome(energy()), course.steps, course.slope, kept if trace else None)
+
+
+class Course:
+    """How a run of one picture goes, from the numbers of its steps: when it is stopped, and as what it counts.
+
+    Args:
+        params: the dynamics.
+        silent: energy of the silent code, ``|x|^2 / 2``.
+        start: energy at the start.
+        misfit: ``|r|^2 / 2`` at the start.
+        pixels: values of the residual.
+    """
+
+    def __init__(self, params: LcaParams, silent: float, start: float, misfit: float, pixels: int) -> None:
+        self._hidden = 0.5 * params.residual_cutoff**2 * pixels
+        self._most = max(start, silent)
+        self.limit = EXPLODED**2 * max(2.0 * silent, 2.0 * misfit, params.residual_cutoff**2)
+        self._slopes: list[float] = []
+        self._exploded = False
+
+    @property
+    def steps(self) -> int:
+        """Updates performed."""
+        return len(self._slopes)
+
+    @property
+    def slope(self) -> float:
+        """|du/dt| / |u| of the last update; 0 before the first."""
+        return self._slopes[-1] if self._slopes else 0.0
+
+    def goes_on(self, size: float, slope: float, residual: float) -> bool:
+        """Note a proposed step, by the squared norms of `network.Moved`; False when it must not be taken."""
+        self._exploded = not (math.isfinite(size) and residual <= self.limit)
+        if not self._exploded:
+            self._slopes.append(math.sqrt(slope / size) if size else 0.0)
+        return not self._exploded
+
+    def outcome(self, energy: float) -> Outcome:
+        """Of the run that ended with this energy."""
+        if self._exploded or energy > self._most * (1 + 1e-9) + self._hidden:
+            return Outcome.DIVERGED
+        if self.steps >= CONVERGED_STEPS and max(self._slopes[-CONVERGED_STEPS:]) <= CONVERGED_SLOPE:
+            return Outcome.CONVERGED
+        return Outcome.MAX_STEPS
 
 
 def check_engine(engine: str) -> None:
@@ -264,15 +298,20 @@ def _network(x: Array, dictionary: Dictionary, conv: StridedConv, params: LcaPar
     """The network at rest, and the pixels its frame reaches beyond the image."""
     margin = (conv.residual_shape[1] - x.shape[1]) // 2
     frame = np.pad(x, ((0, 0), (margin,) * 2, (margin,) * 2))
+    kind: type[FastNetwork | FftNetwork] = FftNetwork if engine == "fft" else FastNetwork
+    rule: dict[str, Any] = {"threshold": params.threshold, "kind": params.transfer, "two_sided": params.two_sided,
+                            "inclusive": params.inclusive, "cutoff": params.residual_cutoff}
     if engine == "reference":
-        return ReferenceNetwork(frame, conv, threshold=params.threshold, kind=params.transfer,
-                                two_sided=params.two_sided, inclusive=params.inclusive,
-                                cutoff=params.residual_cutoff), margin
-    return FastNetwork(frame, conv, dictionary.atoms, threshold=params.threshold, kind=params.transfer,
-                       two_sided=params.two_sided, inclusive=params.inclusive, cutoff=params.residual_cutoff), margin
+        return ReferenceNetwork(frame, conv, **rule), margin
+    if engine == "torch":
+        from .torch_engine import TorchNetwork  # only here: PyTorch is optional, and takes seconds to import
+
+        return TorchNetwork(frame, conv, dictionary.atoms, **rule), margin
+    return kind(frame, conv, dictionary.atoms, **rule), margin
 
 
-def _checked_image(image: npt.ArrayLike, dictionary: Dictionary) -> Array:
+def checked_image(image: npt.ArrayLike, dictionary: Dictionary) -> Array:
+    """The image as float64; an InputError if it does not fit the dictionary or is not finite."""
     x = np.asarray(image, np.float64)
     if x.ndim != 3 or x.shape[0] != dictionary.channels:
         raise InputError(f"the image has the shape {x.shape}; this dictionary takes ({dictionary.channels}, H, W)")
@@ -282,7 +321,8 @@ def _checked_image(image: npt.ArrayLike, dictionary: Dictionary) -> Array:
     return x
 
 
-def _checked_membrane(membrane: Array | None, conv: StridedConv) -> Array:
+def checked_membrane(membrane: Array | None, conv: StridedConv) -> Array:
+    """A copy of the starting membrane as float64, or zeros; an InputError if it does not fit or is not finite."""
     shape = conv.geometry.code_shape
     if membrane is None:
         return np.zeros(shape)

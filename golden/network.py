@@ -1,6 +1,6 @@
 """What `lca.encode` steps: the state of a network and its next one. Here the reference, straight from the equations.
 
-`fast.FastNetwork` is the other: equal to rounding, several times faster.
+The others are equal to rounding: `fast.FastNetwork`, `fft.FftNetwork` and the optional `torch_engine.TorchNetwork`.
 """
 
 from typing import NamedTuple, Protocol

@@ -40,6 +40,30 @@ print(networks.dictionary(networks.W2).atoms.shape)
     assert said == "(32, 1, 15, 15)\n"
 
 
+def test_learning_is_timed_by_the_update():
+    said = run("""
+import json
+
+import learning
+
+settings = {"kernels": 4, "patch": 8, "stride": 4, "crop_size": 16, "steps": 5, "batch": 2}
+measured, peak = common.apart(learning.PROGRAM.format(updates=3, settings=settings))
+print(json.dumps([sorted(measured), 0 < measured["seconds"] < 1, 50 < peak < 2000]))
+print([each.name for each in learning.CONFIGURATIONS if each.name not in learning.RECIPES])
+""")
+    assert said == '[["seconds"], true, true]\n[]\n'
+
+
+def test_engines_are_measured_on_the_paper_s_patches():
+    said = run("""
+import engines
+
+print(sorted({patch for _, patch, _ in engines.NETWORKS}))
+print(engines.kernels(32, 16, 2)[1] == "", engines.kernels(3, 6, 2)[1], engines.kernels(3, 6, 2)[0].atoms.shape)
+""")
+    assert said == "[8, 15, 16, 32, 64]\nTrue noise for kernels (3, 1, 6, 6)\n"
+
+
 def test_medians_ratios_and_memory():
     said = run("""
 import json

@@ -37,7 +37,7 @@ def networks(draw):
 
 
 @settings(max_examples=60)
-@given(networks(), st.sampled_from(["cropped", "extended", "mirror"]), st.sampled_from(["hard", "soft"]),
+@given(networks(), st.sampled_from(["cropped", "extended", "mirror", "circular"]), st.sampled_from(["hard", "soft"]),
        st.booleans(), st.booleans(), st.sampled_from([0.0, 0.005, 0.1]), st.booleans(), st.integers(0, 2**32 - 1))
 @example(Geometry((12, 12), 1, 24, 9, 3), "mirror", "soft", True, False, 0.1, True, 0)  # three vectors to a block
 @example(Geometry((10, 30), 2, 40, 8, 2), "extended", "hard", False, False, 0.0, True, 1)
@@ -111,7 +111,7 @@ def test_what_is_handed_out_cannot_be_written():
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(InputError, match=re.escape("the engine must be one of fast, reference, not 'gpu'")):
+    with pytest.raises(InputError, match=re.escape("the engine must be one of fast, reference, fft, torch, not 'gpu'")):
         encode(np.zeros((1, 8, 8)), shipped(8, 16, 2), engine="gpu")
 
 

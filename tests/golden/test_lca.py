@@ -146,7 +146,7 @@ def test_exponential_eta():
 @pytest.mark.parametrize("change, message", [
     ({"threshold": 0}, "dynamics.threshold must be a finite number above 0, not 0"),
     ({"transfer": "firm"}, "dynamics.transfer must be one of hard, soft, not 'firm'"),
-    ({"border": "wrap"}, "dynamics.border must be one of cropped, extended, mirror, not 'wrap'"),
+    ({"border": "wrap"}, "dynamics.border must be one of cropped, extended, mirror, circular, not 'wrap'"),
     ({"steps": 0}, "dynamics.steps must be at least 1, not 0"),
     ({"residual_cutoff": -0.1}, "dynamics.residual_cutoff must be 0 (off) or a finite number above it, not -0.1"),
     ({"eta": 0.0}, "dynamics.eta must be above 0 and at most 1, not 0.0"),
