@@ -1,12 +1,14 @@
 """Frames one after the other: a folder of pictures, or made from bundled photographs with a known motion.
 
-Made sequences are deterministic: a *pan* moves the crop over a photograph, an *object* is a part of another photograph
-that moves over a still one, a *cut* changes from one still picture to another. Every frame is ``(C, H, W)`` float64 as
-`load_image` gives it: the whole picture is put together and filtered before its crop is taken.
+Made sequences are deterministic: a *pan* moves the crop over a photograph, a *zoom* changes its scale, an *object* is a
+part of another photograph that moves over a still one, a *cut* changes from one still picture to another. Every frame
+is ``(C, H, W)`` float64 as `load_image` gives it: the whole picture is put together and filtered before its crop is
+taken. Video files: `video_file`.
 """
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from .errors import InputError
 from .images import load_image
 from .preprocess import Preprocess, preprocess
+from .resample import area_means, block_means
 
 Array = npt.NDArray[np.float64]
 Pair = tuple[int, int]
@@ -55,16 +58,24 @@ def pan(
     size: Pair,
     start: Pair = (0, 0),
     step: Pair = (0, 1),
+    scale: int = 1,
     channels: int = 1,
     kind: Preprocess = "centre-surround",
 ) -> list[Array]:
     """``count`` crops of a picture, the n-th one beginning at ``start + n step``.
 
+    Args:
+        scale: above 1, the picture is first made smaller, each block of ``scale x scale`` pixels to its mean, then
+            filtered; ``start`` and ``step`` count these larger pixels.
+
     Raises:
-        InputError: a crop that leaves the picture, naming how many frames there can be.
+        InputError: a crop that leaves the picture, naming how many frames there can be; blocks that do not fit.
     """
     _at_least_one(count)
-    whole = load_image(picture, channels=channels, preprocess=kind)
+    if scale == 1:
+        whole = load_image(picture, channels=channels, preprocess=kind)
+    else:
+        whole = preprocess(block_means(load_image(picture, channels=channels, preprocess="none"), scale), kind)
     frames = []
     for n in range(count):
         y, x = start[0] + n * step[0], start[1] + n * step[1]
@@ -75,6 +86,63 @@ def pan(
             )
         frames.append(np.ascontiguousarray(whole[:, y : y + size[0], x : x + size[1]]))
     return frames
+
+
+def zoom(
+    picture: str,
+    count: int,
+    *,
+    size: Pair,
+    start_scale: float = 2.0,
+    factor: float = 0.98,
+    centre: tuple[float, float] | None = None,
+    channels: int = 1,
+    kind: Preprocess = "centre-surround",
+) -> list[Array]:
+    """``count`` views of a picture about one point, the n-th at ``start_scale factor^n`` pixels of it a pixel.
+
+    Every view is the mean over the areas that its pixels cover of the photograph at full resolution, so that motion
+    below a pixel is exact and nothing aliases. As much of the photograph as there is around the view is brought to the
+    view's scale and filtered with it: its borders show the real surroundings.
+
+    Args:
+        size: ``(H, W)`` of a frame. start_scale: of the first frame, at least 1. factor: below 1 moves in, above 1
+            moves out. centre: ``(y, x)`` of the fixed point in pixels, which is every frame's middle; None: the middle
+            of the picture.
+
+    Raises:
+        InputError: a view that leaves the picture or would enlarge it, naming how many frames there can be; a factor
+            not above 0.
+    """
+    _at_least_one(count)
+    if not 0.0 < factor < np.inf:
+        raise InputError(f"a zoom's factor a frame must be above 0, not {factor:g}; use 0.98 to move in")
+    pixels = load_image(picture, channels=channels, preprocess="none")
+    middle = centre or (pixels.shape[1] / 2, pixels.shape[2] / 2)
+    views = []
+    for n in range(count):
+        scale = start_scale * factor**n
+        corner = [m - scale * length / 2 for m, length in zip(middle, size, strict=True)]
+        rest = [have - scale * length - at for have, length, at in zip(pixels.shape[1:], size, corner, strict=True)]
+        if scale < 1.0 or min(*corner, *rest) < 0:
+            what = "would be enlarged" if scale < 1.0 else f"leaves {picture} of {pixels.shape[1]}x{pixels.shape[2]}"
+            raise InputError(
+                f"frame {n} of the zoom, {size[0]}x{size[1]} pixels at a scale of {scale:.3g} about {middle[0]:g},"
+                f"{middle[1]:g}, {what}; {_fewer(n, 'another scale', 'a factor nearer 1')}"
+            )
+        views.append((scale, corner, rest))
+    return [_view(pixels, scale, corner, rest, size, kind) for scale, corner, rest in views]
+
+
+def _view(
+    pixels: Array, scale: float, corner: Sequence[float], rest: Sequence[float], size: Pair, kind: Preprocess
+) -> Array:
+    """``size`` pixels at a scale, filtered with all whole pixels of that scale above and left (``corner`` pixels of the
+    picture), below and right (``rest``)."""
+    before, after = ([int(gap / scale) for gap in gaps] for gaps in (corner, rest))
+    origin = corner[0] - scale * before[0], corner[1] - scale * before[1]
+    whole = area_means(pixels, origin, scale, (before[0] + size[0] + after[0], before[1] + size[1] + after[1]))
+    return np.ascontiguousarray(preprocess(whole, kind)[:, before[0] :, before[1] :][:, : size[0], : size[1]])
 
 
 def moving_object(
@@ -155,5 +223,5 @@ def _inside(at: Pair, size: Pair, within: tuple[int, ...]) -> bool:
     return all(0 <= a and a + n <= most for a, n, most in zip(at, size, within, strict=True))
 
 
-def _fewer(n: int, other: str) -> str:
-    return f"use {n} frame{'s' if n > 1 else ''} at most, a smaller --step or {other}" if n else f"use {other}"
+def _fewer(n: int, other: str, slower: str = "a smaller --step") -> str:
+    return f"use {n} frame{'s' if n > 1 else ''} at most, {slower} or {other}" if n else f"use {other}"

@@ -66,10 +66,26 @@ def test_a_folder_of_frames_and_equal_error(tmp_path: Path, capsys: pytest.Captu
     assert len(text.splitlines()) == 3 + 2
 
 
+def test_a_video_file_and_a_zoom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = [Image.fromarray(np.full((40, 64), 60 * n, np.uint8)) for n in range(3)]
+    pictures[0].save(tmp_path / "film.gif", save_all=True, append_images=pictures[1:], duration=40)
+    small = ["--set", "network.image=[32,32]", "--set", "machine.tiles=[1,1]", "--steps", "2"]
+    info = as_json(capsys, "video", str(tmp_path / "film.gif"), "--frames", "2", *small)
+    assert len(info["frames"]) == 2 and info["frames_from"].endswith("film.gif")
+    status, out, err = run(capsys, "video", str(tmp_path / "film.gif"), "--frames", "4", *small)
+    assert status == 2 and out == "" and "holds 3 frames, which give 3 and not 4; use --frames 3" in err
+    (tmp_path / "text.mp4").write_text("no film")
+    status, out, err = run(capsys, "video", str(tmp_path / "text.mp4"), *small)
+    assert status == 2 and err.count("\n") == 1 and "text.mp4 is not a video that FFmpeg can open (" in err
+    near = as_json(capsys, "video", "--zoom", "camera", "--frames", "2", "--scale", "3", "--factor", "0.9", *small)
+    far = as_json(capsys, "video", "--zoom", "camera", "--frames", "2", "--scale", "2.7", "--factor", "1.1", *small)
+    assert near["frames_from"] == "camera" and near["frames"][0]["active"] != far["frames"][0]["active"]
+
+
 @pytest.mark.parametrize(
     "words, text",
     [
-        ([], "a video has one source of frames and none was given; use FOLDER, --pan PICTURE or --object PICTURE"),
+        ([], "a video has one source of frames and none was given; use FOLDER, a video FILE, --pan PICTURE, --zoom"),
         (["--pan", "camera", "--object", "brick"], "one source of frames and --pan and --object were given"),
         (["--pan", "camera", "--step", "2"], "--step must be two whole numbers such as 0,2, not '2'"),
         (["--object", "brick", "--extent", "a,b"], "--extent must be two whole numbers such as 24,24, not 'a,b'"),
@@ -77,8 +93,10 @@ def test_a_folder_of_frames_and_equal_error(tmp_path: Path, capsys: pytest.Captu
         (["--object", "brick", "--extent", "200,9"], "leaves the scene of 128x128; use a smaller --extent"),
         (["--object", "brick", "--step", "99,0"], "use 1 frame at most, a smaller --step or a smaller --extent"),
         (["--pan", "camera", "--extent", "9,9"], "--scene and --extent are those of a moving object"),
-        (["somewhere", "--step", "0,1"], "--step moves a pan or an object, and a folder's frames are as they are"),
-        (["nowhere"], "nowhere: no such folder; give a folder with a picture for each frame"),
+        ([".", "--step", "0,1"], "--step moves a pan or an object, and other frames are as they are"),
+        (["nowhere"], "nowhere: no such folder or video; give a folder with a picture for each frame, or a file"),
+        (["--pan", "camera", "--factor", "0.9"], "--factor and --scale are those of a zoom; add --zoom PICTURE"),
+        (["--zoom", "camera", "--crop", "1,2"], "--crop is for pictures: a zoom and a video file show their middle"),
         (["--pan", "camera", "--schedule", "dense"], "machine.schedule 'dense' keeps no state from frame to frame"),
         (["--pan", "nothing.png"], "nothing.png: no such picture"),
     ],

@@ -29,12 +29,27 @@ if TYPE_CHECKING:
 
 
 def video(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Frames: the pictures of a folder in the order of names.")
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER|FILE]",
+            help="Frames: the pictures of a folder in the order of names, or a video file that FFmpeg decodes.",
+        ),
     ] = None,
     pan: Annotated[
         str | None, typer.Option("--pan", metavar="PICTURE", help="Frames: a crop that moves over this picture.")
     ] = None,
+    zoom: Annotated[
+        str | None, typer.Option("--zoom", metavar="PICTURE", help="Frames: this picture nearer with each frame.")
+    ] = None,
+    factor: Annotated[
+        float,
+        typer.Option("--factor", metavar="F", help="What multiplies the zoom's scale with a frame; above 1 moves out."),
+    ] = 0.98,
+    scale: Annotated[
+        float,
+        typer.Option("--scale", metavar="S", help="Pixels of the picture a pixel, in the zoom's first frame."),
+    ] = 2.0,
     moving: Annotated[
         str | None,
         typer.Option("--object", metavar="PICTURE", help="Frames: a part of this picture that moves over --scene."),
@@ -43,7 +58,7 @@ def video(
     extent: Annotated[str, typer.Option("--extent", metavar="H,W", help="Size of the object in pixels.")] = "24,24",
     count: Annotated[
         int | None,
-        typer.Option("--frames", metavar="N", min=1, help="At most so many frames; all of a folder, else 8."),
+        typer.Option("--frames", metavar="N", min=1, help="So many frames; of a folder at most. Else all, made 8."),
     ] = None,
     step: Annotated[
         str, typer.Option("--step", metavar="DY,DX", help="Pixels that the pan or the object moves with a frame.")
@@ -73,16 +88,16 @@ def video(
     Example: striate video --object astronaut --crop 70,170 --frames 6 --steps 100
     """
     job = Job(as_json)
-    sources = [name for name, value in (("FOLDER", folder), ("--pan", pan), ("--object", moving)) if value is not None]
-    if len(sources) != 1:
-        raise InputError(
-            f"a video has one source of frames and {' and '.join(sources) or 'none'} {'were' if sources else 'was'} "
-            f"given; use FOLDER, --pan PICTURE or --object PICTURE"
-        )
+    _check_source(source, pan, zoom, moving)
     if moving is None and (scene, extent) != ("camera", "24,24"):
         raise InputError("--scene and --extent are those of a moving object; add --object PICTURE or leave them out")
-    if folder is not None and step != "0,2":
-        raise InputError("--step moves a pan or an object, and a folder's frames are as they are; leave it out")
+    if zoom is None and (factor, scale) != (0.98, 2.0):
+        raise InputError("--factor and --scale are those of a zoom; add --zoom PICTURE or leave them out")
+    if pan is None and moving is None and step != "0,2":
+        raise InputError("--step moves a pan or an object, and other frames are as they are; leave it out")
+    at = parse_crop(crop)
+    if at is not None and (zoom is not None or (source is not None and not source.is_dir())):
+        raise InputError("--crop is for pictures: a zoom and a video file show their middle; leave it out")
     design = read_design(design_file, settings, schedule, steps)
     design.check_machine()
     from ..reports.record import check_board, versions
@@ -96,11 +111,17 @@ def video(
     from ..sim.video import Player, play, play_until
 
     Player(design)  # what it refuses is said before any work
-    n, at = design.network, parse_crop(crop)
+    n = design.network
     common = {"size": n.image, "channels": n.channels, "kind": design.input.preprocess}
     images: list[Array]
-    if folder is not None:
-        images = made.folder_frames(folder, crop=at, most=count, **common)  # type: ignore[arg-type]
+    if source is not None and source.is_dir():
+        images = made.folder_frames(source, crop=at, most=count, **common)  # type: ignore[arg-type]
+    elif source is not None:
+        from ..golden.video_file import file_frames
+
+        images = file_frames(source, most=count, **common)  # type: ignore[arg-type]
+    elif zoom is not None:
+        images = made.zoom(zoom, count or 8, start_scale=scale, factor=factor, **common)  # type: ignore[arg-type]
     elif pan is not None:
         images = made.pan(pan, count or 8, start=at or (0, 0), step=_pair("--step", step, "0,2"), **common)  # type: ignore[arg-type]
     else:
@@ -129,7 +150,8 @@ def video(
             warm, reached = play_until(images, errors, design, tolerance=share, observe=watch(len(images), kept))
             cold = play_until(images, errors, design, tolerance=share, cold=True)[0]
     info = video_json(design, warm, cold, kept.runs[-1]["code"])
-    info |= {"frames_from": str(folder or pan or moving), "crop": at, "versions": versions(), "command": the_command()}
+    info |= {"frames_from": str(source or pan or zoom or moving), "crop": at}
+    info |= {"versions": versions(), "command": the_command()}
     if until is not None:
         info |= {"until_percent": until, "reached": list(reached)}
     if out is not None:
@@ -144,6 +166,19 @@ def video(
         first = next(frame for frame in warm.frames if frame.outcome == "diverged")
         say(f"frame {first.number} diverged: raise dynamics.step_shift by 1 or raise the threshold")
         raise typer.Exit(1)
+
+
+def _check_source(source: Path | None, pan: str | None, zoom: str | None, moving: str | None) -> None:
+    """Exactly one source of frames."""
+    given = (("FOLDER or FILE", source), ("--pan", pan), ("--zoom", zoom), ("--object", moving))
+    names = [name for name, value in given if value is not None]
+    if len(names) != 1:
+        raise InputError(
+            f"a video has one source of frames and {' and '.join(names) or 'none'} {'were' if names else 'was'} given; "
+            "use FOLDER, a video FILE, --pan PICTURE, --zoom PICTURE or --object PICTURE"
+        )
+    if source is not None and not source.exists():
+        raise InputError(f"{source}: no such folder or video; give a folder with a picture for each frame, or a file")
 
 
 def _pair(option: str, text: str, example: str) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from striate.golden.errors import InputError
 from striate.golden.images import load_image
-from striate.golden.video import cut, folder_frames, moving_object, pan
+from striate.golden.preprocess import centre_surround
+from striate.golden.video import cut, folder_frames, moving_object, pan, zoom
 
 
 def test_a_pan_is_the_crops_of_one_picture() -> None:
@@ -16,6 +17,32 @@ def test_a_pan_is_the_crops_of_one_picture() -> None:
     for n, frame in enumerate(frames):
         np.testing.assert_array_equal(frame, load_image("camera", crop=(10 - 2 * n, 20 + 5 * n), size=(32, 48)))
     np.testing.assert_array_equal(frames[0][:, :-2, 5:], frames[1][:, 2:, :-5])
+
+
+def test_a_pan_over_fewer_pixels_is_filtered_after_they_were_averaged() -> None:
+    whole = load_image("camera", preprocess="none")[0]
+    small = centre_surround(whole.reshape(256, 2, 256, 2).mean(axis=(1, 3))[None])
+    frames = pan("camera", 2, size=(32, 48), start=(9, 7), step=(1, 3), scale=2)
+    np.testing.assert_allclose(frames[1], small[:, 10:42, 10:58], atol=1e-12)
+
+
+def test_a_zoom_at_a_whole_scale_is_a_pan_over_blocks() -> None:
+    """Scale 2 about a point on the grid of the blocks: the same pixels, the same filter, to rounding."""
+    (seen,) = zoom("camera", 1, size=(32, 48), start_scale=2.0, centre=(200, 260))
+    (expected,) = pan("camera", 1, size=(32, 48), start=(100 - 16, 130 - 24), scale=2)
+    np.testing.assert_allclose(seen, expected, atol=1e-12)
+
+
+def test_a_zoom_moves_as_it_says() -> None:
+    """What is at distance d from the middle in frame 0 is at d / factor^n in frame n."""
+    frames = zoom("camera", 3, size=(64, 64), start_scale=4.0, factor=0.5, kind="none")
+    # Twice as near with each frame: 2x2 pixels of a frame cover one of the frame before, about the middle.
+    for far, near in zip(frames, frames[1:], strict=False):
+        means = near.reshape(1, 32, 2, 32, 2).mean(axis=(2, 4))
+        np.testing.assert_allclose(means, far[:, 16:48, 16:48], atol=1e-12)
+    out = zoom("camera", 3, size=(64, 64), start_scale=1.0, factor=2.0, kind="none")
+    for a, b in zip(out, reversed(frames), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
 
 
 def test_an_object_moves_and_the_scene_stands_still() -> None:
@@ -68,6 +95,17 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
             "in frame 5 the object of 24x24 pixels at 0,9 leaves the scene of 32x32; use 5 frames at most",
         ),
         (lambda: moving_object("camera", "brick", 1, size=(32, 32), crop=(500, 0)), "reaches beyond camera of 512x512"),
+        (
+            lambda: zoom("camera", 9, size=(128, 128), start_scale=1.1, factor=0.96),
+            "at a scale of 0.973 about 256,256, would be enlarged; use 3 frames at most, a factor nearer 1 or another",
+        ),
+        (
+            lambda: zoom("camera", 2, size=(128, 128), start_scale=2.0, factor=1.01, centre=(128, 300)),
+            "at a scale of 2.02 about 128,300, leaves camera of 512x512; use 1 frame at most",
+        ),
+        (lambda: zoom("camera", 1, size=(128, 128), start_scale=5.0), "leaves camera of 512x512; use another scale"),
+        (lambda: zoom("camera", 1, size=(8, 8), factor=0.0), "a zoom's factor a frame must be above 0, not 0;"),
+        (lambda: pan("camera", 1, size=(8, 8), scale=0), "blocks of 0 pixels do not fit 512x512 pixels"),
         (lambda: cut(np.zeros((1, 2, 2)), np.zeros((1, 2, 3)), 3, 1), "needs two pictures of one shape"),
         (lambda: cut(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)), 3, 4), "a cut after 4 of 3 frames is outside"),
         (lambda: folder_frames("nowhere", size=(8, 8)), "nowhere: no such folder; give a folder with a picture"),
