@@ -24,6 +24,7 @@ from .verbs.learn import learn
 from .verbs.map import map as map_
 from .verbs.new import new
 from .verbs.report import report
+from .verbs.reproduce import reproduce
 from .verbs.synth import synth
 from .verbs.verify import verify
 from .verbs.video import video
@@ -55,6 +56,7 @@ def top(version: Annotated[bool, typer.Option("--version", help="Print the versi
 for _verb in (demo, new, learn, encode, map_, emit, verify, synth, board, faults, video, widths, crossbar_sweep,
               crossbar_learn, report, doctor):  # fmt: skip
     app.command()(_verb)
+app.add_typer(reproduce, name="reproduce")
 
 
 def wrong_use(error: Any) -> str:

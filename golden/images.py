@@ -1,4 +1,4 @@
-"""Pictures in: any image file, NumPy arrays, or one of the photographs that come with scikit-image.
+"""Pictures in: any image file, NumPy arrays, or a photograph that comes with scikit-image or scikit-learn.
 
 Order of work: decode, bring pixels to 0..1, make the wanted channels, preprocess the *whole* picture, then take the
 crop. Filtering first means that a crop's borders show the real surroundings, not a mirror image of the crop. Nothing is
@@ -26,6 +26,15 @@ MAX_PIXELS = 10**8
 PHOTOGRAPHS = {"astronaut": "astronaut.png", "brick": "brick.png", "camera": "camera.png", "chelsea": "chelsea.png",
                "coffee": "coffee.png", "grass": "grass.png", "gravel": "gravel.png", "rocket": "rocket.jpg"}
 
+# Two more, inside every scikit-learn installation, with whom to credit: both are under CC BY 2.0.
+MORE_PHOTOGRAPHS = {"china": "china.jpg", "flower": "flower.jpg"}
+CREDITS = {"china": "china.jpg of scikit-learn, photograph by danielbuechele (Flickr), CC BY 2.0",
+           "flower": "flower.jpg of scikit-learn, photograph by vultilion (Flickr), CC BY 2.0"}
+
+# By name: the package, its folder and the file.
+_BUNDLED = {name: ("skimage", "scikit-image", "data", file) for name, file in PHOTOGRAPHS.items()} | {
+    name: ("sklearn", "scikit-learn", "datasets/images", file) for name, file in MORE_PHOTOGRAPHS.items()}
+
 # Luminance of linear RGB, ITU-R BT.709: the weights of skimage.color.rgb2gray.
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
 
@@ -37,13 +46,14 @@ def load_image(path: str | os.PathLike[str], *, crop: tuple[int, int] | None = N
 
     Args:
         path: an image file; a .npy file of floats, ``(H, W)`` or ``(C, H, W)``, whose values are used as they are
-            (before the preprocessing); or, when there is no such file, a name from `PHOTOGRAPHS`.
+            (before the preprocessing); or, when there is no such file, a name from `PHOTOGRAPHS` or
+            `MORE_PHOTOGRAPHS`.
         crop: ``(y, x)`` of the crop's first pixel, after the whole picture was preprocessed.
         size: ``(H, W)`` wanted, in pixels. Without a crop the picture must have exactly this size; without a size a
             crop reaches to the lower right corner.
         channels: 1 makes colour gray (BT.709 luminance); 3 keeps it and repeats gray. Transparency is laid on white, an
             EXIF orientation is followed.
-        preprocess: "centre-surround" or "none".
+        preprocess: "centre-surround", "zca", "contrast" or "none".
 
     Returns:
         ``(C, H, W)`` float64; with "none", pixels from 0 (black) to 1.
@@ -53,11 +63,11 @@ def load_image(path: str | os.PathLike[str], *, crop: tuple[int, int] | None = N
             fit, a wrong size (naming a crop that would do), a crop outside the picture.
     """
     path = Path(path)
-    if not path.exists() and str(path) in PHOTOGRAPHS:
+    if not path.exists() and bundled(str(path)):
         path = photograph_path(str(path))
     if not path.is_file():
         raise InputError(f"{path}: no such picture; give an image file, a .npy file or one of "
-                         f"{', '.join(PHOTOGRAPHS)}")
+                         f"{', '.join(_BUNDLED)}")
     pixels = _array(path, channels) if path.suffix.lower() == ".npy" else _picture(path, channels)
     if not np.isfinite(pixels).all():
         bad = int(pixels.size - np.isfinite(pixels).sum())
@@ -68,25 +78,31 @@ def load_image(path: str | os.PathLike[str], *, crop: tuple[int, int] | None = N
 
 def photograph(name: str, *, crop: tuple[int, int] | None = None, size: tuple[int, int] | None = None,
                channels: int = 1, preprocess: Preprocess = "centre-surround") -> Array:
-    """A photograph from `PHOTOGRAPHS`, with the options and errors of `load_image`."""
+    """A bundled photograph, with the options and errors of `load_image`."""
     return load_image(photograph_path(name), crop=crop, size=size, channels=channels, preprocess=preprocess)
 
 
+def bundled(name: str) -> bool:
+    """Whether ``name`` is a photograph of `PHOTOGRAPHS` or `MORE_PHOTOGRAPHS`."""
+    return name in _BUNDLED
+
+
 def photograph_path(name: str) -> Path:
-    """Where scikit-image keeps the named photograph on this machine.
+    """Where scikit-image or scikit-learn keeps the named photograph on this machine.
 
     Raises:
-        InputError: a name that is not in `PHOTOGRAPHS`, or an installation without it.
+        InputError: a name in neither `PHOTOGRAPHS` nor `MORE_PHOTOGRAPHS`, or an installation without it.
     """
-    if name not in PHOTOGRAPHS:
-        raise InputError(f"no photograph '{name}'; there are {', '.join(PHOTOGRAPHS)}")
-    # Found, not imported: importing scikit-image costs more than reading the picture.
-    found = importlib.util.find_spec("skimage")
-    for folder in (found.submodule_search_locations or []) if found else []:
-        file = Path(folder) / "data" / PHOTOGRAPHS[name]
-        if file.is_file():
-            return file
-    raise InputError(f"the photograph '{name}' is not installed; install scikit-image, or give a picture file")
+    if not bundled(name):
+        raise InputError(f"no photograph '{name}'; there are {', '.join(_BUNDLED)}")
+    module, package, folder, file = _BUNDLED[name]
+    # Found, not imported: importing either package costs more than reading the picture.
+    found = importlib.util.find_spec(module)
+    for root in (found.submodule_search_locations or []) if found else []:
+        path = Path(root) / folder / file
+        if path.is_file():
+            return path
+    raise InputError(f"the photograph '{name}' is not installed; install {package}, or give a picture file")
 
 
 def _apply(pixels: Array, kind: Preprocess) -> Array:

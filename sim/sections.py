@@ -101,7 +101,7 @@ class Network(Section):
 class Input(Section):
     """What happens to a picture before it is coded."""
 
-    preprocess: Preprocess = Field("centre-surround", description='"centre-surround" or "none"')
+    preprocess: Preprocess = Field("centre-surround", description='"centre-surround", "contrast", "zca" or "none"')
 
 
 class Dynamics(Section):
@@ -117,7 +117,7 @@ class Dynamics(Section):
     steps: int = Field(200, ge=1, description="updates of a frame")
     settle: int = Field(0, ge=0, le=65_535, description="machine: end a frame after n steps without an event; 0: never")
     eta: float | None = Field(None, gt=0, le=1, description="golden only: replaces step_shift, e.g. 0.03125")
-    border: Border = Field("cropped", description='golden only: or "extended", "mirror"')
+    border: Border = Field("cropped", description='golden only: or "extended", "mirror", "circular"')
     inclusive: bool = Field(True, description="golden only when false: active at u > threshold, not u >= threshold")
 
 

@@ -14,11 +14,12 @@ from striate.cli import app, main
 from striate.golden.dictionary import Dictionary
 from striate.golden.geometry import Geometry
 from striate.hw.emit import MESH_FILE
+from striate.verbs.reproduce import reproduce
 
 SMALL = ["--crop", "104,212", "--set", "network.image=[32,32]", "--set", "machine.tiles=[2,2]", "--steps", "30"]
 VERBS = (
     "demo", "new", "learn", "encode", "emit", "map", "verify", "synth", "board", "faults", "video", "widths",
-    "crossbar-sweep", "crossbar-learn", "report", "doctor",
+    "crossbar-sweep", "crossbar-learn", "reproduce", "report", "doctor",
 )  # fmt: skip
 
 
@@ -44,10 +45,19 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str])
     status, out, _ = run(capsys, "--help")
     assert status == 0 and all(re.search(rf"^  {verb} ", out, re.MULTILINE) for verb in VERBS)
     registered = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    registered |= {str(group.name) for group in app.registered_groups}
     assert registered == {verb.replace("-", "_") for verb in VERBS}
     for verb in VERBS:
         status, out, _ = run(capsys, verb, "--help")
         assert status == 0 and out.count("Example: striate " + verb) == 1, verb
+
+
+def test_every_experiment_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in reproduce.registered_commands:
+        assert command.callback
+        name = command.callback.__name__.replace("_", "-")
+        status, out, _ = run(capsys, "reproduce", name, "--help")
+        assert status == 0 and out.count("Example: striate reproduce " + name) == 1, name
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,8 +153,7 @@ def parse_range(text: str | None) -> tuple[int, int] | None:
 
 def picture_path(picture: str) -> str:
     """The absolute path of a picture, bundled ones included."""
-    from ..golden.images import PHOTOGRAPHS, photograph_path
+    from ..golden.images import bundled, photograph_path
 
-    return str(
-        photograph_path(picture) if picture in PHOTOGRAPHS and not Path(picture).exists() else Path(picture).absolute()
-    )
+    named = bundled(picture) and not Path(picture).exists()
+    return str(photograph_path(picture) if named else Path(picture).absolute())

@@ -7,8 +7,8 @@ from PIL import Image
 
 from striate.golden import images
 from striate.golden.errors import InputError
-from striate.golden.images import PHOTOGRAPHS, load_image, photograph
-from striate.golden.preprocess import centre_surround, preprocess
+from striate.golden.images import CREDITS, MORE_PHOTOGRAPHS, PHOTOGRAPHS, bundled, load_image, photograph
+from striate.golden.preprocess import blurred, centre_surround, local_contrast, patch_contrast, preprocess
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (10, 14), dtype=np.uint8)
@@ -87,6 +87,23 @@ def test_a_photograph_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(images.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="the photograph 'camera' is not installed; install scikit-image"):
         photograph("camera")
+    with pytest.raises(InputError, match="the photograph 'china' is not installed; install scikit-learn"):
+        load_image("china")
+
+
+def test_the_photographs_of_scikit_learn(tmp_path, monkeypatch):
+    assert CREDITS.keys() == MORE_PHOTOGRAPHS.keys() and not MORE_PHOTOGRAPHS.keys() & PHOTOGRAPHS.keys()
+    monkeypatch.chdir(tmp_path)
+    for name in MORE_PHOTOGRAPHS:
+        pixels = raw(name)
+        assert bundled(name) and pixels.shape == (1, 427, 640) and 0 <= pixels.min() < pixels.max() <= 1
+        assert "CC BY 2.0" in CREDITS[name]
+        np.testing.assert_array_equal(photograph(name, preprocess="none"), pixels)
+    Image.fromarray(GRAY).save("china", "PNG")  # a file of that name comes first
+    assert raw("china").shape == (1, 10, 14)
+    assert not bundled("lena")
+    with pytest.raises(InputError, match="a .npy file or one of astronaut, .*rocket, china, flower"):
+        raw("lena")
 
 
 @pytest.mark.parametrize("options, message", [
@@ -98,7 +115,8 @@ def test_a_photograph_that_is_not_installed(monkeypatch):
     ({"crop": (10, 0)}, "--crop 10,0 lies outside"),
     ({"crop": (-1, 0)}, "--crop -1,0 lies outside"),
     ({"channels": 2}, "an image file has 1 or 3 channels, network.channels is 2; use a .npy file of shape (C, H, W)"),
-    ({"preprocess": "zca"}, "input.preprocess must be one of centre-surround, none, not 'zca'"),
+    ({"preprocess": "white"}, "input.preprocess must be one of centre-surround, zca, contrast, none, not 'white'"),
+    ({"preprocess": "zca"}, "learns a filter of 15x15 pixels from the picture, and it has 10x14; use a larger picture"),
 ])
 def test_misfits_name_the_mend(tmp_path, options, message):
     Image.fromarray(GRAY).save(tmp_path / "g.png")
@@ -168,3 +186,53 @@ def test_centre_surround_is_the_difference_of_two_unit_gaussians():
     np.testing.assert_allclose(centre_surround(point)[0], gauss(0.5) - gauss(5.5), atol=1e-15)
     np.testing.assert_allclose(centre_surround(np.full((2, 9, 9), 0.7)), 0.0, atol=1e-15)
     assert preprocess(point, "none") is point
+
+
+def test_local_contrast_is_blind_to_brightness_and_contrast():
+    picture = np.random.default_rng(1).uniform(size=(2, 40, 50))
+    plain = local_contrast(picture)
+    np.testing.assert_allclose(local_contrast(7 * picture - 3), plain, atol=1e-12)
+    mixed = picture * np.array([1.0, 5.0])[:, None, None]  # every channel by itself
+    np.testing.assert_allclose(local_contrast(mixed), plain, atol=1e-12)
+    # A window as wide as everything gives the global statistics.
+    wide = local_contrast(picture[0], sigma=500.0, floor=0.0)
+    np.testing.assert_allclose(wide, (picture[0] - picture[0].mean()) / picture[0].std(), atol=2e-3)
+
+
+def test_local_contrast_divides_by_the_local_deviation_or_the_floor():
+    picture = np.random.default_rng(2).standard_normal((60, 60))
+    picture[:, 30:] *= 0.01
+    free, held = local_contrast(picture, 3.0, 0.0), local_contrast(picture, 3.0, 1.0)
+    left, right = (slice(None), slice(0, 20)), (slice(None), slice(45, 60))
+    assert 0.9 < free[left].std() < 1.1 and 0.9 < free[right].std() < 1.1  # both halves alike
+    assert held[right].std() < 0.011  # as it is: the floor lies above
+    centred = picture - blurred(picture, 3.0)
+    deviation = np.sqrt(blurred(centred**2, 3.0))
+    np.testing.assert_allclose(held, centred / np.maximum(deviation, 1.0))
+    np.testing.assert_array_equal(local_contrast(np.full((9, 9), 0.25)), 0.0)
+    np.testing.assert_allclose(preprocess(picture[None], "contrast"), 0.1 * local_contrast(picture[None]))
+    for options, message in (({"sigma": 0.0}, "sigma of a contrast normalisation must be above 0 pixels, not 0.0"),
+                             ({"floor": -1.0}, "floor of a contrast normalisation must be 0 or a finite number")):
+        with pytest.raises(InputError, match=message):
+            local_contrast(picture, **options)
+
+
+def test_patch_contrast_by_hand():
+    patches = np.array([[0.0, 2.0, 4.0, 2.0], [0.1, 0.1, 0.1, 0.1], [1.0, 1.01, 1.0, 1.01]])
+    out = patch_contrast(patches)
+    np.testing.assert_allclose(out[0], np.array([-1, 0, 1, 0]) * np.sqrt(2))
+    np.testing.assert_array_equal(out[1], 0.0)
+    np.testing.assert_allclose(out[2], [-1, 1, -1, 1])
+    np.testing.assert_allclose(patch_contrast(patches, 0.5)[2], np.array([-1, 1, -1, 1]) * 0.01)
+    with pytest.raises(InputError, match="floor of a contrast normalisation must be 0 or a finite number above it"):
+        patch_contrast(patches, np.inf)
+
+
+def test_the_three_filters_leave_values_of_one_size():
+    """So that a threshold of 0.05 goes on meaning what it means with centre-surround."""
+    picture = load_image("camera", crop=(70, 170), size=(128, 128), preprocess="none")
+    surround = preprocess(picture, "centre-surround").std()
+    np.testing.assert_allclose(preprocess(picture, "zca").std(), surround)
+    np.testing.assert_allclose(preprocess(0.25 * picture + 0.5, "zca"), 0.25 * preprocess(picture, "zca"), atol=1e-9)
+    assert 0.5 < preprocess(picture, "contrast").std() / surround < 2
+    np.testing.assert_allclose(preprocess(np.full((1, 20, 20), 0.3), "zca"), 0.0)

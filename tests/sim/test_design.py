@@ -241,7 +241,10 @@ def test_a_design_is_frozen() -> None:
         ({"image": [127, 128]}, "use a height of 126 or 128"),
         ({"patch": 15}, "use patch 14 or 16"),
         ({"dictionary": "atoms"}, "network.dictionary must be \"natural\" or a path ending in .npz, not 'atoms'"),
-        ({"preprocess": "zca"}, "input.preprocess must be one of 'centre-surround' or 'none', not 'zca'"),
+        (
+            {"preprocess": "white"},
+            "input.preprocess must be one of 'centre-surround', 'zca', 'contrast' or 'none', not 'white'",
+        ),
         ({"threshold": 0.0}, "dynamics.threshold must be above 0, not 0.0; the default is 0.05"),
         ({"threshold": float("inf")}, "dynamics.threshold must be a finite number, not inf"),
         ({"transfer": "firm"}, "dynamics.transfer must be one of 'hard' or 'soft', not 'firm'"),
