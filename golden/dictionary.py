@@ -145,6 +145,7 @@ def shipped(kernels: int, patch: int, stride: int, channels: int = 1, name: str 
     wanted = f"{name}-k{kernels}-p{patch}-s{stride}" + (f"-c{channels}" if channels != 1 else "")
     names = shipped_names()
     if wanted not in names:
-        raise InputError(f"no dictionary '{wanted}' comes with the package (there are: {', '.join(names) or 'none'}); "
+        family = [each for each in names if each.startswith(f"{name}-k")]
+        raise InputError(f"no dictionary '{wanted}' comes with the package (there are: {', '.join(family) or 'none'}); "
                          "use one of these shapes or learn your own with 'striate learn'")
     return Dictionary.load(Path(str(resources.files(__package__))) / "dictionaries" / f"{wanted}.npz")

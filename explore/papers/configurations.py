@@ -24,6 +24,8 @@ class Configuration:
         name: "32@4": kernels at a stride; with the patch, "32@4 p8", where that tells it from another.
         kernels: K. patch: p in pixels; 15 at stride 1, where only odd patches centre on a pixel. stride: s in pixels.
         families: the series of the paper that it is a member of.
+        learned: the family of its dictionary. "natural" ones are those that designs take by default; two of them had
+            not settled, and "settled" ones were learned further.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Configuration:
     patch: int
     stride: int
     families: tuple[Family, ...]
+    learned: str = "natural"
 
     @property
     def overcompleteness(self) -> Fraction:
@@ -40,19 +43,19 @@ class Configuration:
     @property
     def shipped_name(self) -> str:
         """Of its dictionary."""
-        return f"natural-k{self.kernels}-p{self.patch}-s{self.stride}"
+        return f"{self.learned}-k{self.kernels}-p{self.patch}-s{self.stride}"
 
 
 CONFIGURATIONS = (
     Configuration("32@1", 32, 15, 1, ("stride",)),
-    Configuration("32@2", 32, 16, 2, ("stride",)),
+    Configuration("32@2", 32, 16, 2, ("stride",), "settled"),
     Configuration("32@4", 32, 16, 4, ("stride", "overcomplete", "patch")),
     Configuration("32@8", 32, 16, 8, ("stride",)),
     Configuration("32@16", 32, 16, 16, ("stride",)),
     Configuration("2@1", 2, 15, 1, ("overcomplete",)),
     Configuration("8@2", 8, 16, 2, ("overcomplete",)),
     Configuration("128@8", 128, 16, 8, ("overcomplete",)),
-    Configuration("512@16", 512, 16, 16, ("overcomplete",)),
+    Configuration("512@16", 512, 16, 16, ("overcomplete",), "settled"),
     Configuration("32@4 p8", 32, 8, 4, ("patch",)),
     Configuration("32@4 p32", 32, 32, 4, ("patch",)),
     Configuration("32@4 p64", 32, 64, 4, ("patch",)),

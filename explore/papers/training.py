@@ -96,7 +96,7 @@ class Recipe:
     further: Lesson
     grown_from: str | None = None
     probe_eta: float = 1 / 32
-    rounds: int = 8
+    rounds: int = 12
 
     @property
     def words(self) -> str:
@@ -130,7 +130,8 @@ class Round:
             noise.
         energy_after: see `Probe.energy`. percent_error, percent_inactive: of the probe afterwards.
         change: mean kernel movement a picture at the end, as a share of the norm. gabor_share: kernels that a Gabor
-            function explains to 60 % or more. seconds: of learning, since it was last taken up.
+            function explains to 60 % or more. seconds: of learning, since it was last taken up. Both None where nobody
+            kept them.
     """
 
     number: int
@@ -140,8 +141,8 @@ class Round:
     percent_error: float
     percent_inactive: float
     change: float
-    gabor_share: float
-    seconds: float
+    gabor_share: float | None
+    seconds: float | None
 
     @property
     def gain(self) -> float | None:
@@ -181,7 +182,7 @@ def _hebbian(first: int, further: int, rate: float) -> Recipe:
     return Recipe(Lesson(first, rate), Lesson(further, rate))
 
 
-_PATCH_64 = Lesson(400, decay=0.05, crop_size=128, steps=70, rule="online", batch=20, forgetting=0.9, engine="fft")
+_PATCH_64 = Lesson(600, decay=0.05, crop_size=128, steps=70, rule="online", batch=12, forgetting=0.92, engine="fft")
 RECIPES = {
     "32@1": Recipe(Lesson(4000, 0.06, eta=1 / 64, steps=150), Lesson(2500, 0.15, eta=1 / 64, steps=150),
                    probe_eta=1 / 64),
@@ -194,7 +195,7 @@ RECIPES = {
     "128@8": _hebbian(8000, 4000, 0.5),
     "512@16": Recipe(
         Lesson(14000, 6.0, decay=0.01, eta=1 / 16, steps=60),
-        Lesson(4000, decay=0.05, crop_size=128, eta=1 / 16, steps=60, rule="online", batch=40, forgetting=0.97),
+        Lesson(5000, decay=0.05, crop_size=128, eta=1 / 16, steps=60, rule="online", batch=40, forgetting=0.98),
     ),
     "32@4 p8": _hebbian(8000, 4000, 0.14),
     "32@4 p32": Recipe(Lesson(3000, 0.03, decay=0.05, crop_size=96), Lesson(2500, 0.04, crop_size=96, steps=80)),
@@ -286,7 +287,7 @@ def _grown(configuration: Configuration, recipe: Recipe, folder: Path) -> Path |
     if learned:
         found = Dictionary.load(_file(folder, small, len(learned)))
     else:
-        found = shipped(small.kernels, small.patch, small.stride)
+        found = shipped(small.kernels, small.patch, small.stride, name=small.learned)
     margin = (configuration.patch - small.patch) // 2
     atoms = np.pad(found.atoms, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
     path = folder / f"{configuration.shipped_name}.start.npz"

@@ -101,9 +101,10 @@ def training_rows(result: ShortStride) -> list[list[str]]:
             continue
         first, kept, last = each.rounds[0], each.rounds[each.kept - 1], each.rounds[-1]
         gain = DASH if last.gain is None else f"{100 * last.gain:.2f} %"
+        gabors = DASH if kept.gabor_share is None else f"{100 * kept.gabor_share:.0f} %"
         rows.append([
             each.configuration, str(len(each.rounds)), str(each.kept), number(each.pictures),
-            f"{first.energy_after:.4f}", f"{kept.energy_after:.4f}", gain, f"{100 * kept.gabor_share:.0f} %",
+            f"{first.energy_after:.4f}", f"{kept.energy_after:.4f}", gain, gabors,
             "yes" if each.settled else "no",
         ])  # fmt: skip
     return rows

@@ -121,7 +121,7 @@ def test_every_shipped_dictionary_tells_how_it_was_learned() -> None:
     for each in CONFIGURATIONS:
         assert found[each.name].settled, f"{each.name}: its last round gained {found[each.name].rounds[-1].gain}"
         assert found[each.name].rounds[-1].gain < SETTLED_GAIN  # type: ignore[operator]
-        assert shipped(each.kernels, each.patch, each.stride).kernels == each.kernels
+        assert shipped(each.kernels, each.patch, each.stride, name=each.learned).kernels == each.kernels
 
 
 def test_a_damaged_record_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,7 +252,10 @@ def test_a_design_is_frozen() -> None:
         ({"residual_cutoff": -1.0}, "dynamics.residual_cutoff must be at least 0, not -1.0"),
         ({"steps": 0}, "dynamics.steps must be at least 1, not 0; the default is 200"),
         ({"eta": 2.0}, "dynamics.eta must be at most 1, not 2.0"),
-        ({"border": "wrap"}, "dynamics.border must be one of 'cropped', 'extended' or 'mirror', not 'wrap'"),
+        (
+            {"border": "wrap"},
+            "dynamics.border must be one of 'cropped', 'extended', 'mirror' or 'circular', not 'wrap'",
+        ),
         ({"step_shift": "fast"}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
         ({"step_shift": True}, "dynamics.step_shift must be a whole number such as 5 or pairs"),
         ({"step_shift": []}, "dynamics.step_shift must be a whole number such as 5 or pairs"),

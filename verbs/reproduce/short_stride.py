@@ -49,7 +49,8 @@ def short_stride(
     ] = False,
     dictionaries: Annotated[
         Path | None,
-        typer.Option("--dictionaries", metavar="DIR", help="Take natural-kK-pP-sS.npz from there, not the shipped."),
+        typer.Option("--dictionaries", metavar="DIR", help="Take the dictionaries from there: natural-kK-pP-sS.npz, "
+                     "settled-kK-pP-sS.npz of 32@2 and 512@16."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", metavar="N", help="Processes; one a processor without it.")
@@ -145,7 +146,7 @@ def _dictionary(each: "Configuration", folder: Path | None) -> "Dictionary":
     from ...golden.dictionary import Dictionary, shipped
 
     if folder is None:
-        return shipped(each.kernels, each.patch, each.stride)
+        return shipped(each.kernels, each.patch, each.stride, name=each.learned)
     path = folder / f"{each.shipped_name}.npz"
     found = Dictionary.load(path)
     if (found.kernels, found.channels, found.patch, found.stride) != (each.kernels, 1, each.patch, each.stride):
