@@ -12,7 +12,7 @@ import typer
 
 from .golden.errors import InputError
 from .verbs.board import board
-from .verbs.common import say
+from .verbs.common import Interrupted, say
 from .verbs.crossbar_learn import crossbar_learn
 from .verbs.crossbar_sweep import crossbar_sweep
 from .verbs.demo import demo
@@ -93,6 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         say(str(error))
         return 2
+    except Interrupted as error:
+        say(str(error))
+        return INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:

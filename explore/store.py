@@ -74,8 +74,14 @@ class Store:
         if row is None:  # killed between making the tables and marking them
             base.execute("INSERT INTO sweep VALUES (?)", (mine,))
         elif row[0] != mine:
+            theirs = json.loads(row[0])
+            if theirs.get("job") != self.sweep.job:  # not for --force to replace: who gave it means another folder
+                raise InputError(
+                    f"{self.path} holds another experiment ({_difference(theirs, json.loads(mine))}); name another "
+                    "folder"
+                )
             raise InputError(
-                f"{self.path} holds another sweep ({_difference(json.loads(row[0]), json.loads(mine))}); name another "
+                f"{self.path} holds another sweep ({_difference(theirs, json.loads(mine))}); name another "
                 f"folder, or replace it with --force"
             )
 

@@ -54,7 +54,7 @@ def file_frames(
         turns that the file asks for is followed.
 
     Raises:
-        InputError: no such file; not a video, or one that FFmpeg cannot decode (with its reason); no video stream;
+        InputError: no such file; a folder; not a video, or one that FFmpeg cannot decode (with its reason); no video stream;
             fewer frames than ``most``; damage before the last frame wanted, or a file shorter than its own header says
             (with the number of good frames, which ``most`` may ask for); frames too small for ``size``, too large, or
             too many for memory.
@@ -64,6 +64,8 @@ def file_frames(
         raise InputError(f"a video has 1 or 3 channels, network.channels is {channels}; use one of these")
     if every < 1 or (most is not None and most < 1):
         raise InputError(f"every {every}th of {most} frames is no frame; use 1 or more of both")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a video; give a file that FFmpeg can decode")
     if not path.is_file():
         raise InputError(f"{path}: no such video; give a file that FFmpeg can decode")
     frames: list[Array] = []

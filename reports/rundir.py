@@ -182,6 +182,18 @@ def save(
         save_npz(folder / "golden.npz", golden)
 
 
+EXPERIMENTS = ("short-stride", "heterogeneity", "self-taught", "solvers", "denoising")
+"""Of `striate reproduce`."""
+
+
+def of_experiment(folder: Path, name: str) -> InputError:
+    """The refusal of a folder in which one of `EXPERIMENTS` was begun or finished."""
+    return InputError(
+        f"{folder} holds a paper's experiment, whose page is its report.html; `striate reproduce {name}` with the "
+        "options of its first run continues it and draws the page again"
+    )
+
+
 def load(folder: Path) -> RunRecord:
     """Read a run directory.
 
@@ -207,6 +219,8 @@ def load(folder: Path) -> RunRecord:
         raise InputError(
             f"{folder} holds a study of learning, whose page is its report.html; `striate crossbar-learn` makes it"
         )
+    if on in EXPERIMENTS:
+        raise of_experiment(folder, on)
     wanted = f"{_KEYS} {_KEYS_ON.get(on, '')}".split()
     missing = [key for key in wanted if key not in info]
     if missing:

@@ -1,6 +1,8 @@
 """The page of a sweep drawn again from its folder: nothing is run, pictures are not needed."""
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,38 @@ from ..golden.archive import replacing
 from ..golden.errors import InputError
 from ..sim.design import Design
 from .crossbar_sweep import DESIGN, RESULTS, STORE, Found, page
+from .rundir import EXPERIMENTS, of_experiment
 
 
 def holds_sweep(folder: Path) -> bool:
-    """Whether a sweep was begun in a folder."""
+    """Whether a sweep of crossbars was begun in a folder.
+
+    Raises:
+        InputError: a paper's experiment was begun there, whose points are in such a store too.
+    """
+    name = _experiment(folder)
+    if name is not None:
+        raise of_experiment(folder, name)
     return (folder / STORE).is_file() or (
         (folder / RESULTS).is_file() and (folder / "results.csv").is_file() and not (folder / "run.json").exists()
     )
+
+
+def _experiment(folder: Path) -> str | None:
+    """Which of `EXPERIMENTS` was begun in a folder: by its run.json, or else by the job of its store."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
+        on = json.loads((folder / "run.json").read_text(encoding="utf-8"))["on"]
+        if on in EXPERIMENTS:
+            return str(on)
+    if not (folder / STORE).is_file():
+        return None
+    job = ""
+    with contextlib.suppress(sqlite3.Error, ValueError, KeyError, TypeError):
+        # Not made if it has gone; SQLite itself falls back to reading where nothing may be written.
+        with contextlib.closing(sqlite3.connect(f"{(folder / STORE).absolute().as_uri()}?mode=rw", uri=True)) as base:
+            job = str(json.loads(base.execute("SELECT identity FROM sweep").fetchone()[0])["job"])
+    module = job.partition(":")[0].rpartition(".")[2].replace("_", "-")
+    return next((name for name in EXPERIMENTS if module.startswith(name)), None)
 
 
 def load_sweep(folder: Path) -> tuple[dict[str, Any], Found]:

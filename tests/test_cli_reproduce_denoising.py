@@ -47,7 +47,8 @@ def test_the_experiment_its_files_and_its_continuation(
 
     monkeypatch.setattr(engine, "run", stopped)
     status, _, err = run(capsys, *SMALL, "--out", str(out))
-    assert status == 130 and calls == 1 and "the same command continues" in err
+    assert status == 130 and calls == 1
+    assert err == f"striate: stopped; what was finished is in {out}: the same command continues\n"
     monkeypatch.setattr(engine, "run", real)
     status, text, err = run(capsys, *SMALL, "--out", str(out), "--json")
     assert status == 0 and text.count("\n") == 1, err

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -24,6 +25,7 @@ from striate.explore.papers.configurations import Configuration, configurations
 from striate.explore.papers.training import Round, Training
 from striate.golden.dictionary import Dictionary
 from striate.golden.geometry import Geometry
+from striate.verbs.reproduce.short_stride import _said
 
 TINY = ["--frames", "4", "--steps", "3", "--jobs", "1", "--only", "8@2"]
 
@@ -70,7 +72,7 @@ def test_an_experiment_its_files_and_the_same_command_again(
     assert status == 0 and text.count("\n") == 1 and err == ""
     info: dict[str, Any] = json.loads(text)
     assert {"striate", "design", "seconds", "versions", "command", "claims", "pilot", "supports"} <= info.keys()
-    assert (info["points"], info["done"], info["ran"], info["failed"]) == (3, 3, 3, [])
+    assert (info["points"], info["done"], info["ran"], info["failed"]) == (4, 4, 4, [])
     assert [(each["configuration"], each["threshold"]) for each in info["runs"]] == [("8@2", 0.05), ("8@2", 0.1)]
     assert all(each["points"] == 8 and each["eta"] == 1 / 32 and each["steps"] == 3 for each in info["runs"])
     assert info["frames"]["count"] == 4 and len(info["frames"]["sha256"]) == 64 and "china" in info["frames"]["credit"]
@@ -87,7 +89,8 @@ def test_an_experiment_its_files_and_the_same_command_again(
     assert again["ran"] == 0 and again["runs"] == info["runs"] and again["claims"] == info["claims"]
     words[words.index("0.1,.05")] = "0.1,.05,.2"  # another threshold continues it
     more = json.loads(run(capsys, *words)[1])
-    assert (more["ran"], more["points"]) == (1, 4) and more["runs"][:2] == info["runs"]
+    # A new run, and the pilot's protocol at these thresholds.
+    assert (more["ran"], more["points"]) == (2, 5) and more["runs"][:2] == info["runs"]
     status, _, err = run(capsys, *words, "--passes", "2")
     assert status == 2 and "holds another sweep (of passes 3, not 2); name another folder, or replace it" in err
     (out / "mine.txt").write_text("x")
@@ -95,7 +98,7 @@ def test_an_experiment_its_files_and_the_same_command_again(
     assert status == 2 and f"--out {out} holds mine.txt, which no run of this experiment wrote" in err
     (out / "mine.txt").unlink()
     status, _, err = run(capsys, *words[:-1], "--passes", "2", "--force", "--json")
-    assert status == 0 and counted(out / "points.sqlite") == {"done": (4, 4)}
+    assert status == 0 and counted(out / "points.sqlite") == {"done": (5, 5)}
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -107,8 +110,8 @@ def test_a_run_that_fails_is_a_row_and_status_1(
              "--thresholds", ".05", "--out", str(out), "--dictionaries", str(dictionaries)]  # fmt: skip
     status, text, err = run(capsys, *words)
     assert status == 1 and err.count("\n") == 1
-    assert "striate: 1 of 4 points failed; the first, 32@4 p64 at 0.05: frame 0 of pass 1 diverges even with" in err
-    assert "failed" in text.splitlines()[3] and "points   4: 3 done, 1 failed" in text
+    assert "striate: 2 of 6 points failed; the first, 32@4 p64 at 0.05: frame 0 of pass 1 diverges even with" in err
+    assert "failed" in text.splitlines()[3] and "points   6: 4 done, 2 failed" in text
     kept = json.loads((out / "run.json").read_text())
     assert [each["configuration"] for each in kept["runs"]] == ["32@4 p8"] and len(kept["supports"]) == 2
     assert kept["failed"][0]["configuration"] == "32@4 p64" and (out / "report.html").is_file()
@@ -176,7 +179,54 @@ def test_interrupted(
     out = tmp_path / "out"
     status, text, err = run(capsys, *TINY, "--out", str(out), "--dictionaries", str(dictionaries), "--json")
     assert status == INTERRUPTED and text == ""
-    assert f"stopped; what was finished is in {out}: the same command continues" in err
+    assert err == f"striate: stopped; what was finished is in {out}: the same command continues\n"
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("damage", [None, "["])
+def test_a_run_needs_no_record_of_the_training(
+    damage: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Missing or damaged, it is told in a line; the page says what it lacks."""
+    package, out = tmp_path / "package" / "dictionaries", tmp_path / "out"
+    package.mkdir(parents=True)
+    if damage is not None:
+        (package / "training.json").write_text(damage)
+    monkeypatch.setattr("striate.explore.papers.training.resources", SimpleNamespace(files=lambda _: package.parent))
+    words = [*TINY, "--thresholds", ".05", "--passes", "2", "--out", str(out), "--json"]
+    status, text, err = run(capsys, *words)
+    assert status == 0 and err.count("\n") == 1, err
+    assert "training.json cannot be read" in err and "the run goes on" in err
+    info = json.loads(text)
+    assert info["training"] == [] and "training.json cannot be read" in info["training_unread"]
+    for page in ("report.html", "README.md"):
+        assert "How the dictionaries were learned is not known here: " in (out / page).read_text()
+
+
+def test_a_shipped_dictionary_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("striate.golden.dictionary.shipped_names", lambda: ["natural-k8-p16-s4"])
+    status, _, err = run(capsys, *TINY, "--out", str(tmp_path / "out"))
+    assert status == 2 and err.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert "8@2: no dictionary 'natural-k8-p16-s2' comes with the package" in err
+    assert "--train learns all of them first, --dictionaries DIR takes them from a folder" in err
+
+
+def test_the_help_names_every_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    status, text, _ = run(capsys, "--help")
+    said = " ".join(text.split())
+    assert status == 0 and "a quarter of each of four sequences" in said
+    names = [f'"{each.name}"' if " " in each.name else each.name for each in configurations([])]
+    assert len(names) == 12 and f"with commas: {', '.join(names)}." in said
+
+
+def test_the_progress_says_what_takes_long() -> None:
+    def progress(done: int) -> Any:
+        return SimpleNamespace(done=done, failed=1, points=10)
+
+    assert _said(progress(5), 3) == "6 of 10 points" and _said(progress(9), 3) == "10 of 10 points"
+    assert _said(progress(6), 3) == "7 of 10 points, fitting Gabors"
 
 
 @pytest.mark.parametrize(
@@ -247,10 +297,10 @@ def test_killed_and_continued(tmp_path: Path, dictionaries: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     done, runs = counted(store)["done"]
-    assert 2 <= done < 13 and done == runs
+    assert 2 <= done < 14 and done == runs
     info = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert (info["points"], info["done"], info["failed"], info["ran"]) == (13, 13, [], 13 - done)
-    assert counted(store)["done"][1] <= 14  # what was in hand
+    assert (info["points"], info["done"], info["failed"], info["ran"]) == (14, 14, [], 14 - done)
+    assert counted(store)["done"][1] <= 15  # what was in hand
 
 
 def done_safely(store: Path) -> int:

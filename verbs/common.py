@@ -100,6 +100,10 @@ class Job:
         return {"striate": __version__, **info, "design": design, "seconds": time.perf_counter() - self.started}
 
 
+class Interrupted(Exception):
+    """Ctrl-C, with the line to say of it: where the work is, and how to go on."""
+
+
 def say(text: str) -> None:
     """One line on standard error."""
     print(f"striate: {' '.join(text.split())}", file=sys.stderr)

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..golden.errors import InputError
-from .common import DesignFile, Force, Job, Json, Seed, Settings, picture_path, read_design, say, the_command
+from .common import (
+    DesignFile,
+    Force,
+    Interrupted,
+    Job,
+    Json,
+    Seed,
+    Settings,
+    picture_path,
+    read_design,
+    say,
+    the_command,
+)
 
 if TYPE_CHECKING:
     from ..golden.dictionary import Dictionary
@@ -175,7 +187,7 @@ def _told(states: Path | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if states is not None and states.is_dir():
-            say(f"stopped; what was learned is in {states}: the same command continues")
+            raise Interrupted(f"stopped; what was learned is in {states}: the same command continues") from None
         raise
 
 

@@ -7,7 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from ..golden.errors import InputError
-from .common import Crop, DesignFile, Force, Job, Json, Settings, Steps, parse_crop, read_design, say, the_command
+from .common import (
+    Crop,
+    DesignFile,
+    Force,
+    Interrupted,
+    Job,
+    Json,
+    Settings,
+    Steps,
+    parse_crop,
+    read_design,
+    say,
+    the_command,
+)
 
 PICTURES = ("camera", "astronaut", "chelsea")
 SMALL = ["network.image=[64,64]", "dynamics.steps=100", "machine.tiles=[1,1]"]
@@ -89,7 +102,9 @@ def crossbar_sweep(
             end = engine.run(store, points, jobs=jobs, retry=retry, progress=lambda p: tell(_said(p), p.share))
         except KeyboardInterrupt:
             if out is not None:
-                say(f"stopped; what was finished is in {out / STORE}: the same command continues")
+                raise Interrupted(
+                    f"stopped; what was finished is in {out / STORE}: the same command continues"
+                ) from None
             raise
         entries = tuple(store.entries(store.add(points)))
         found = Found(design, sweep, studies, cases, entries)

@@ -21,9 +21,12 @@ def learn(
     channels: Annotated[int, typer.Option("--channels", help="1 gray, 3 colour.")] = 1,
     shown: Annotated[int, typer.Option("--pictures", metavar="N", help="Crops to show.")] = 4000,
     rule: Annotated[
-        str, typer.Option("--rule", help="hebbian, projected, block-coordinate or online: how kernels are updated.")
+        str, typer.Option("--rule", help="hebbian, projected, block-coordinate or online: how kernels are updated. "
+                     "With --sweeps 1 and no momentum projected takes the step of hebbian, halved while it would raise "
+                     "the error.")
     ] = "hebbian",
-    batch: Annotated[int, typer.Option("--batch", metavar="N", help="Crops coded before an update.")] = 1,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", help="Crops coded with the same kernels before an "
+                     "update: at equal --pictures there are fewer updates.")] = 1,
     rate: Annotated[float, typer.Option("--rate", help="Learning rate of hebbian and projected.")] = 0.06,
     decay: Annotated[float, typer.Option("--decay", help="Last learning rate as a share of the first.")] = 0.05,
     schedule: Annotated[

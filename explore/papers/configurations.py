@@ -25,7 +25,7 @@ class Configuration:
         kernels: K. patch: p in pixels; 15 at stride 1, where only odd patches centre on a pixel. stride: s in pixels.
         families: the series of the paper that it is a member of.
         learned: the family of its dictionary. "natural" ones are those that designs take by default; two of them had
-            not settled, and "settled" ones were learned further.
+            not settled and were learned further.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Configuration:
 
 CONFIGURATIONS = (
     Configuration("32@1", 32, 15, 1, ("stride",)),
-    Configuration("32@2", 32, 16, 2, ("stride",), "settled"),
+    Configuration("32@2", 32, 16, 2, ("stride",), "further"),
     Configuration("32@4", 32, 16, 4, ("stride", "overcomplete", "patch")),
     Configuration("32@8", 32, 16, 8, ("stride",)),
     Configuration("32@16", 32, 16, 16, ("stride",)),
     Configuration("2@1", 2, 15, 1, ("overcomplete",)),
     Configuration("8@2", 8, 16, 2, ("overcomplete",)),
     Configuration("128@8", 128, 16, 8, ("overcomplete",)),
-    Configuration("512@16", 512, 16, 16, ("overcomplete",), "settled"),
+    Configuration("512@16", 512, 16, 16, ("overcomplete",), "further"),
     Configuration("32@4 p8", 32, 8, 4, ("patch",)),
     Configuration("32@4 p32", 32, 32, 4, ("patch",)),
     Configuration("32@4 p64", 32, 64, 4, ("patch",)),

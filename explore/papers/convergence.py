@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...golden.conv import Border
 from ...golden.dictionary import Dictionary, shipped
 from ...golden.images import photograph
 from ...golden.solvers import Problem, Solution, solve
+from ...golden.solvers.base import ProblemBorder
 from ...golden.solvers.continuation import Continuation, turns
 from ...golden.solvers.half_quadratic import Coding
 from .claims import Claim
@@ -28,6 +28,8 @@ PICTURE, CROP, THRESHOLD = "camera", (96, 208), 0.05
 """The photograph (never learned from), first pixel of the piece, lambda."""
 WITHIN = 1e-4
 """Solvers agree when they are this near to the best known objective, relative to it."""
+NEAR = f"{WITHIN:.0e}".replace("e-0", "e-")
+"""The same for titles."""
 HALF = 0.5
 """The p of the panel of ``|y|^p``."""
 
@@ -40,7 +42,7 @@ class Task:
     stride: int
     size: int
     two_sided: bool
-    border: Border
+    border: ProblemBorder
 
     @property
     def title(self) -> str:
@@ -75,6 +77,7 @@ class Entrant:
     options: tuple[tuple[str, Any], ...] = ()
 
 
+ONE_LABEL, HALF_LABEL = "half-quadratic, p = 1, then FISTA", "half-quadratic, p = 1/2"
 ENTRANTS = (
     Entrant("LCA, soft", "lca", 3000),
     Entrant("ISTA", "ista", 4000),
@@ -82,7 +85,7 @@ ENTRANTS = (
     Entrant("FISTA, no restart", "fista", 800, (("restart", False),)),
     Entrant("coordinate descent", "coordinate", 60),
     Entrant("ADMM", "admm", 400),
-    Entrant("half-quadratic, p = 1", "half-quadratic", 300),
+    Entrant(ONE_LABEL, "half-quadratic", 300),
 )
 """Of the convex problem. An iteration is an update of everything, but of coordinate descent: as many single updates as
 there are V1 positions, and of half-quadratic: a turn (a linear system by conjugate gradients), after 7 of FISTA."""
@@ -140,6 +143,7 @@ class Found:
         curves: of `ENTRANTS`; hard: of `HARD`, with the l0 energy; half: the continuation with p = 1/2, on its own
             objective.
         image: x, ``(C, H, W)``; residual: of the best code over the image.
+        half_error: |x - Phi y| / |x| of the code of ``half``.
     """
 
     task: Task
@@ -150,6 +154,12 @@ class Found:
     half: Curve
     image: Array
     residual: Array
+    half_error: float
+
+    @property
+    def error(self) -> float:
+        """|x - Phi y| / |x| of the best code."""
+        return float(np.linalg.norm(self.residual) / np.linalg.norm(self.image))
 
     def curve(self, label: str) -> Curve:
         """The one of that label."""
@@ -158,10 +168,17 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
-    """The experiment: what came of each task, and the claims."""
+    """The experiment: what came of each task, and the claims.
+
+    Args:
+        unjudged: (claim, why) of those without a verdict: all of them when only a share of the iterations was run.
+        share: of the iterations of each entrant.
+    """
 
     found: tuple[Found, ...]
     claims: tuple[Claim, ...]
+    unjudged: tuple[tuple[str, str], ...] = ()
+    share: float = 1.0
 
 
 def converge(tasks: Sequence[Task] = TASKS, *, share: float = 1.0,
@@ -169,7 +186,8 @@ def converge(tasks: Sequence[Task] = TASKS, *, share: float = 1.0,
     """Run every entrant on every task, one after the other.
 
     Args:
-        share: of the iterations of each entrant; below 1 for a quick look, which some then do not finish.
+        share: of the iterations of each entrant; below 1 for a quick look: some then do not finish, and no claim is
+            judged.
         progress: called with what runs now and the share that is done.
     """
     from .convergence_claims import claims  # it needs the values above
@@ -182,7 +200,10 @@ def converge(tasks: Sequence[Task] = TASKS, *, share: float = 1.0,
                 progress(f"{name}: {text}", (n + part) / len(tasks))
 
         found.append(_one(task, share, tell))
-    return Convergence(tuple(found), claims(found))
+    judged = claims(found)
+    if share < 1:
+        return Convergence(tuple(found), (), tuple((each.name, f"share {share:g}") for each in judged), share)
+    return Convergence(tuple(found), judged)
 
 
 def _compile() -> None:
@@ -205,8 +226,8 @@ def _one(task: Task, share: float, tell: Callable[[str, float], None]) -> Found:
                          trace=True, **dict(each.options))
         solutions.append(solution)
         curves.append(_curve(each.label, solution))
-    tell("half-quadratic, p = 1/2", len(runs) / (len(runs) + 2))
-    half = _half(problem)
+    tell(HALF_LABEL, len(runs) / (len(runs) + 2))
+    half, half_error = _half(problem)
     tell("a long run", (len(runs) + 1) / (len(runs) + 2))
     # From the best so far: what is left is small, and both methods are good at it.
     nearest = min(solutions[:len(ENTRANTS)], key=lambda solution: solution.objective)
@@ -217,7 +238,7 @@ def _one(task: Task, share: float, tell: Callable[[str, float], None]) -> Found:
               if s.gap is not None and s.objective <= best.objective * (1 + 1e-9))
     lowest = min(best.objective, *(float(curve.objective.min()) for curve in curves[:len(ENTRANTS)]))
     return Found(task, lowest, gap, tuple(curves[:len(ENTRANTS)]), tuple(curves[len(ENTRANTS):]), half, problem.image,
-                 best.residual)
+                 best.residual, half_error)
 
 
 def _curve(label: str, solution: Solution) -> Curve:
@@ -227,15 +248,18 @@ def _curve(label: str, solution: Solution) -> Curve:
                  solution.outcome.value)
 
 
-def _half(problem: Problem) -> Curve:
-    """The half-quadratic paper's schedule with p = 1/2, an entry a turn."""
+def _half(problem: Problem) -> tuple[Curve, float]:
+    """The half-quadratic paper's schedule with p = 1/2, an entry a turn; and the error of its last code, |r| / |x|."""
     begun = time.perf_counter()
     model = Coding(problem)
+    code = np.zeros(problem.code_shape)
     objective, seconds, active = [0.5 * float(np.vdot(problem.frame, problem.frame))], [0.0], [0.0]
-    for turn in turns(model, problem.threshold, Continuation(HALF), np.zeros(problem.code_shape),
+    for turn in turns(model, problem.threshold, Continuation(HALF), code.copy(),
                       two_sided=problem.two_sided):
         objective.append(turn.objective)
         seconds.append(time.perf_counter() - begun)
         active.append(np.count_nonzero(turn.code) / turn.code.size)
-    return Curve("half-quadratic, p = 1/2", np.array(objective), np.array(seconds), np.array(active), None,
-                 "max_steps")
+        code = turn.code
+    left = problem.inside(problem.residual(code))
+    curve = Curve(HALF_LABEL, np.array(objective), np.array(seconds), np.array(active), None, "max_steps")
+    return curve, float(np.linalg.norm(left) / np.linalg.norm(problem.image))

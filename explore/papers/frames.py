@@ -26,6 +26,8 @@ SCALE = 2
 """Pixels of the photograph a pixel of a pan, each way."""
 START_SCALE, FACTOR = 2.5, 0.98
 """Of a zoom: pixels of the photograph a pixel in its first frame, and what multiplies this with each frame."""
+MOST = 4 * (1 + int(np.log(1 / START_SCALE) / np.log(FACTOR)))
+"""Pans and zooms together: with another frame the zooms would enlarge the photographs."""
 PANS = {"camera": (64, 64), "china": (42, 64)}
 """Where the pans begin, in the larger pixels: in the middle of the height."""
 CREDIT = f"camera.png of scikit-image, CC0; {CREDITS['china']}."
@@ -57,10 +59,15 @@ def default_frames(count: int = 32) -> FrameSource:
             with each frame, which moves its corners by 1.8 pixels or less. Between the quarters is a cut.
 
     Raises:
-        InputError: a count that is no multiple of 4, or pans and zooms that leave the photographs.
+        InputError: a count that is no multiple of 4, or more than `MOST`.
     """
     if count < 4 or count % 4:
         raise InputError(f"pans and zooms share the frames in quarters, and {count} is no multiple of 4; use 32")
+    if count > MOST:
+        raise InputError(
+            f"--frames {count}: pans and zooms give {MOST} frames at most, with more the zooms would enlarge the "
+            f"photographs; use --frames {MOST}, or --video for more"
+        )
     quarter = count // 4
     frames: list[Array] = []
     motion: list[str] = []

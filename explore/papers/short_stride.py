@@ -3,7 +3,7 @@
 What runs it is `short_stride_run`, what judges it `short_stride_claims`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -155,10 +155,10 @@ class KernelShapes:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run at the training threshold beside the pilot's row of it, which is of other frames.
+    """The pilot's protocol at the training threshold beside the pilot's row, which is of other frames.
 
     Args:
-        error, inactive: means over the second and later passes. pilot_error, pilot_inactive: the pilot's.
+        error, inactive: means over the frames. pilot_error, pilot_inactive: the pilot's.
         inactive_at_pilot_error: on the line through the means of the thresholds, in percent; None where the pilot's
             error is outside them.
     """
@@ -181,10 +181,14 @@ class Comparison:
         return None if self.inactive_at_pilot_error is None else self.inactive_at_pilot_error >= self.pilot_inactive
 
 
-def compare(name: str, runs: Iterable[Run], threshold: float) -> Comparison | None:
-    """A configuration beside the pilot's row; None without a run at ``threshold``."""
+def compare(
+    name: str, runs: Iterable[Run], threshold: float, of: Callable[[Run], Iterable[Point]] = cloud
+) -> Comparison | None:
+    """A configuration beside the pilot's row, by the means of what ``of`` takes of a run; None without a run at
+    ``threshold``.
+    """
     found = sorted((run for run in runs if run.configuration == name), key=lambda run: run.threshold)
-    means = {run.threshold: summary(cloud(run)) for run in found}
+    means = {run.threshold: summary(of(run)) for run in found}
     if threshold not in means:
         return None
     error, inactive = PILOT[name]

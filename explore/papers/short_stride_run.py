@@ -21,8 +21,10 @@ from ...golden.errors import InputError
 from ...golden.gabor import gabor_like
 from ...golden.lca import Encoding, Engine, LcaParams, Outcome, encode
 from ...golden.metrics import percent_error, percent_inactive
+from ...golden.video import pan
 from .. import points
 from .configurations import TRAINED_AT, Configuration, configuration
+from .frames import SIZE
 from .short_stride import KernelShapes, Point, Retreat, Run, ShortStride, compare
 from .short_stride_claims import judge
 from .support import Support, mean_frequency, support_of
@@ -36,6 +38,10 @@ JOB, VERSION = f"{__name__}:job", 1
 ETA = 1 / 32
 """dt/tau of the first try; the paper does not say its own."""
 FRAMES = "frames.npz"
+PILOT_PANS = {"camera": (192, 192), "china": (149, 256)}
+"""Where the pans of the pilot's protocol begin: 128x128 pixels in the middle of each photograph."""
+PILOT_FRAMES = 3
+"""Of each pan."""
 HALVINGS = 3
 """Of eta before a run counts as failed."""
 
@@ -114,6 +120,11 @@ class Experiment:
         parameters = {"configuration": each.name, "dictionary": dictionary.sha256, "gabor": "stride" in each.families}
         return points.Point(parameters)
 
+    def pilot_point(self, each: Configuration, dictionary: Dictionary) -> points.Point:
+        """Of a configuration under the pilot's protocol, at all thresholds."""
+        parameters = {"configuration": each.name, "dictionary": dictionary.sha256, "pilot": list(self.thresholds)}
+        return points.Point(parameters)
+
     def points(self, dictionaries: Mapping[str, Dictionary]) -> list[points.Point]:
         """All of them, the most work first: so that processes end together."""
 
@@ -122,7 +133,8 @@ class Experiment:
 
         ordered = [(each, dictionaries[each.name]) for each in sorted(self.configurations, key=work, reverse=True)]
         runs = [self.run_point(*pair, threshold) for pair in ordered for threshold in self.thresholds]
-        return [*runs, *(self.shape_point(*pair) for pair in ordered)]
+        shapes = [self.shape_point(*pair) for pair in ordered]
+        return [*runs, *(self.pilot_point(*pair) for pair in ordered), *shapes]
 
 
 def shown_frame(count: int) -> int:
@@ -154,6 +166,8 @@ def job(context: Mapping[str, Any], parameters: Mapping[str, Any], seed: int) ->
     dictionary = Dictionary.load(path)
     if dictionary.sha256 != parameters["dictionary"]:
         raise InputError(f"{path} is no longer the dictionary that the experiment began with; begin anew with --force")
+    if "pilot" in parameters:
+        return {"runs": [like_the_pilot(dictionary, level, context["steps"]) for level in parameters["pilot"]]}
     if "threshold" not in parameters:
         return {
             "radii_pixels": list(support_of(name, dictionary).radii_pixels),
@@ -195,6 +209,25 @@ def show(
         f"frame {retreats[-1]['frame']} of pass {retreats[-1]['pass_number']} diverges even with eta 1/"
         f"{round(1 / retreats[-1]['eta'])}; raise the threshold or learn the dictionary again"
     )
+
+
+def like_the_pilot(dictionary: Dictionary, threshold: float, steps: int) -> dict[str, Any]:
+    """`PILOT_FRAMES` frames of each of `PILOT_PANS`, each pan from rest: eta, steps and [pan, frame, error, inactive,
+    outcome] of each frame.
+
+    Raises:
+        InputError: a frame diverges after `HALVINGS` halvings of eta too.
+    """
+    pans = [pan(name, PILOT_FRAMES, size=SIZE, start=start) for name, start in PILOT_PANS.items()]
+    engine = best_engine(dictionary, SIZE)
+    rest = np.zeros(dictionary.geometry(SIZE).code_shape)
+    for halving in range(HALVINGS + 1):
+        params = LcaParams(threshold=threshold, eta=ETA / 2**halving, steps=steps * 2**halving)
+        seen = [_passes(frames, dictionary, params, rest, 1, engine) for frames in pans]
+        if all(where is None for _, _, where in seen):
+            rows = [[n, *row[1:]] for n, (found, _, _) in enumerate(seen) for row in found]
+            return {"threshold": threshold, "eta": params.eta, "steps": params.steps, "points": rows}
+    raise InputError(f"the pilot's frames diverge even with eta 1/{2**HALVINGS * round(1 / ETA)}; raise the threshold")
 
 
 def _passes(
@@ -246,7 +279,11 @@ def gathered(
             if shape["explained"] is not None:
                 shapes.append(KernelShapes(each.name, tuple(shape["explained"]), tuple(shape["frequencies"])))
     claims, unjudged = judge(runs, supports, shapes)
-    beside = [compare(each.name, runs, TRAINED_AT) for each in experiment.configurations]
+    beside = []
+    for each in experiment.configurations:
+        row = rows[sweep.key(experiment.pilot_point(each, dictionaries[each.name]))].result
+        like = [_pilot_run(each.name, found) for found in row["runs"]] if row is not None else []
+        beside.append(compare(each.name, like, TRAINED_AT, of=lambda run: run.points))
     return ShortStride(
         experiment.configurations, experiment.thresholds, experiment.passes, experiment.steps, experiment.seed,
         tuple(runs), tuple(supports), tuple(shapes), claims, experiment.frames, tuple(training), dictionaries,
@@ -261,6 +298,12 @@ def _run(name: str, threshold: float, entry: points.Entry) -> Run:
         name, threshold, result["eta"], result["steps"], tuple(Point(*each) for each in result["points"]),
         entry.seconds or 0.0, result["engine"], tuple(Retreat(**each) for each in result["retreats"]),
     )  # fmt: skip
+
+
+def _pilot_run(name: str, found: Mapping[str, Any]) -> Run:
+    """Its passes are the pans."""
+    shown = tuple(Point(pan_number + 1, *rest) for pan_number, *rest in found["points"])
+    return Run(name, found["threshold"], found["eta"], found["steps"], shown, 0.0)
 
 
 def _picture(text: str, frame: Array) -> Array:

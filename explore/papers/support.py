@@ -38,7 +38,7 @@ def support_radius(kernel: Array, share: float = SHARE) -> float:
 
     The centroid is that of the energy, summed over channels; a pixel counts as its centre. A Gaussian envelope
     ``exp(-d^2 / (2 sigma^2))`` gives ``sigma sqrt(-ln(1 - share))``, and energy spread evenly over a large patch
-    0.56 p at 0.9.
+    0.5575 p at 0.9.
     """
     energy = np.sum(np.square(kernel), axis=0)
     energy = energy / energy.sum()

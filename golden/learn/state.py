@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..archive import load_npz, save_npz
 from ..conv import Array
+from ..dictionary import Dictionary
 from ..errors import InputError
 from .params import LearnParams
 from .rules import rule_of
@@ -23,6 +24,10 @@ HISTORY_PICTURES = 100
 # A checkpoint is written when so many seconds passed since the last one, and so many times what writing that one took.
 CHECKPOINT_S = 2.0
 CHECKPOINT_TIMES = 20.0
+
+
+class _Damaged(Exception):
+    """A checkpoint holds what no run wrote; the text says what."""
 
 
 @dataclass(frozen=True)
@@ -66,24 +71,71 @@ class State:
 
     @classmethod
     def resume(cls, path: Path, settings: str, params: LearnParams, force: bool) -> "State | None":
-        """From a checkpoint; None when there is none, or with ``force`` one of other settings.
+        """From a checkpoint; None when there is none, or with ``force`` one that is damaged or of other settings.
 
         Raises:
-            InputError: it belongs to other settings, or is damaged.
+            InputError: it belongs to other settings, is damaged, or is a folder.
         """
         if not path.exists():
             return None
-        if str(load_npz(path, ("settings",))["settings"]) != settings:
+        if path.is_dir():
+            raise InputError(f"{path}, where the state is to be kept, is a folder; move it away")
+        try:
+            theirs = str(load_npz(path, ("settings",))["settings"])
+            state = cls._read(path, params) if theirs == settings else None
+        except (InputError, _Damaged) as error:
             if force:
                 return None
+            text = str(error).removeprefix(f"{path} ").split(";")[0]
+            raise InputError(f"{path} {text}; begin anew with --force, or remove it") from None
+        if state is None and not force:
             raise InputError(f"{path} belongs to a run with other settings or pictures; give those again to continue "
                              "it, choose another --out, or drop it with --force")
+        return state
+
+    @classmethod
+    def _read(cls, path: Path, params: LearnParams) -> "State":
+        """What `save` wrote, checked."""
         memory = sorted(rule_of(params).fresh())
         data = load_npz(path, ("atoms", "membranes", "idle", "counts", "recent", "history",
                                *(f"memory {name}" for name in memory)))
+        if data["counts"].shape != (4,) or data["counts"].dtype.kind != "i":
+            raise _Damaged("is damaged: its counts are not four whole numbers")
         done, diverged, in_a_row, reseeded = (int(value) for value in data["counts"])
-        return cls(data["atoms"], data["membranes"], {name: data[f"memory {name}"] for name in memory}, data["idle"],
-                   done, diverged, in_a_row, reseeded, data["recent"], data["history"])
+        state = cls(data["atoms"], data["membranes"], {name: data[f"memory {name}"] for name in memory}, data["idle"],
+                    done, diverged, in_a_row, reseeded, data["recent"], data["history"])
+        state._check(params)
+        return state
+
+    def _check(self, params: LearnParams) -> None:
+        """Refuse what no run of these settings comes to: arrays of another shape or kind, values that are not finite,
+        kernels that are not of unit norm, counts out of range.
+        """
+        learned = self.done - self.diverged
+        if not (0 <= self.in_a_row <= self.diverged <= self.done <= params.pictures and self.reseeded >= 0):
+            raise _Damaged("is damaged: its counts are out of range")
+        fresh = State.fresh(params)
+        arrays = {"atoms": (self.atoms, fresh.atoms.shape), "membranes": (self.membranes, fresh.membranes.shape),
+                  "idle": (self.idle, fresh.idle.shape),
+                  "recent": (self.recent, (min(self.done, RECENT_PICTURES), 4)),
+                  "history": (self.history, (-(-learned // HISTORY_PICTURES), 2)),
+                  **{f"memory {name}": (self.memory[name], array.shape) for name, array in fresh.memory.items()}}
+        for name, (array, shape) in arrays.items():
+            kind = "i" if name == "idle" else "f"
+            if array.shape != shape or array.dtype.kind != kind:
+                raise _Damaged(f"is damaged: '{name}' has the shape {array.shape} and holds {array.dtype}, where the "
+                               f"run has {shape} and {'int64' if kind == 'i' else 'float64'}")
+            # Pictures that diverged have no energy, and perhaps no error.
+            if not np.isfinite(array[:, 0] if name == "recent" else array).all():
+                raise _Damaged(f"is damaged: '{name}' holds values that are not finite")
+        try:
+            Dictionary(self.atoms, params.stride)
+        except InputError as error:
+            raise _Damaged(f"is damaged: {error}") from None
+        if np.count_nonzero(np.isnan(self.recent[:, 3])) > self.diverged or self.history[:, 1].sum() != learned:
+            raise _Damaged("is damaged: its energies are not those of its pictures")
+        if not ((self.idle >= 0) & (self.idle <= self.done)).all():
+            raise _Damaged("is damaged: 'idle' is out of range")
 
     def save(self, path: Path, settings: str) -> None:
         """Write the checkpoint."""

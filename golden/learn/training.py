@@ -135,15 +135,15 @@ def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: 
         pictures: files, names of bundled photographs, or folders of pictures (`pictures.TrainingCrops`).
         out: the .npz to write, as `Dictionary.save` does.
         progress: called after every batch.
-        force: overwrite ``out``, and drop a checkpoint of other settings.
+        force: overwrite ``out``, and drop a checkpoint that is damaged or of other settings.
         workers: processes that code the crops of a batch; more than ``params.batch`` have nothing to do. They import
             the caller's main module: a script guards its work by ``if __name__ == "__main__"``.
         scheduler: address of a Dask scheduler, such as tcp://host:8786, whose workers code them instead. Neither
             changes a byte of the result, given processors of one kind.
 
     Raises:
-        InputError: ``out`` does not end in .npz or exists already, a checkpoint of other settings lies beside it, a
-            picture or ``params.start`` is unusable, or no scheduler answers.
+        InputError: ``out`` does not end in .npz or exists already, a checkpoint of other settings or a damaged one lies beside
+            it, a picture or ``params.start`` is unusable, or no scheduler answers.
         WorkersLost: worker processes ended again and again; the state is kept.
     """
     out = _checked_out(Path(out), force)

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..conv import Border, StridedConv
+from ..conv import StridedConv
 from ..dictionary import Dictionary
 from ..errors import InputError
 from ..lca import Outcome
@@ -33,7 +33,8 @@ from ..threshold import cost, transfer
 
 Array = npt.NDArray[np.float64]
 Penalty = Literal["l1", "l0"]
-BORDERS: tuple[Border, ...] = ("circular", "cropped", "extended")
+ProblemBorder = Literal["circular", "cropped", "extended"]
+BORDERS: tuple[ProblemBorder, ...] = get_args(ProblemBorder)
 """Borders a problem may have: those where Phi is a part of a convolution."""
 
 
@@ -58,7 +59,7 @@ class Problem:
     dictionary: Dictionary
     threshold: float
     two_sided: bool = True
-    border: Border = "cropped"
+    border: ProblemBorder = "cropped"
     penalty: Penalty = "l1"
     weights: Array | None = None
 
@@ -244,7 +245,7 @@ def checked_start(problem: Problem, start: npt.ArrayLike | None) -> Array:
 
 
 def needs(problem: Problem, method: str, *, penalty: tuple[Penalty, ...] = ("l1",),
-          border: tuple[Border, ...] = BORDERS, weighted: bool = False) -> None:
+          border: tuple[ProblemBorder, ...] = BORDERS, weighted: bool = False) -> None:
     """Refuse a problem the method cannot solve with an InputError that names what it can."""
     if problem.penalty not in penalty:
         raise InputError(f"the solver '{method}' is for the penalty {' or '.join(penalty)}, not {problem.penalty}; "

@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ...explore.papers.convergence import CROP, PICTURE, REQUIRED, THRESHOLD, TURNS, WITHIN, Convergence, Curve, Found
+from ...explore.papers.convergence import (
+    CROP,
+    NEAR,
+    PICTURE,
+    REQUIRED,
+    THRESHOLD,
+    TURNS,
+    WITHIN,
+    Convergence,
+    Curve,
+    Found,
+)
 from ...golden.archive import replacing, save_npz
 from ...golden.errors import InputError
 from .. import figures, rundir
@@ -14,8 +24,8 @@ from ..tables import DASH, number
 from .convergence_figures import curves_figure
 
 RESULT, PAGE, CURVES = "run.json", "report.html", "curves.npz"
-HEADS = ["solver", "objective", "above the best", f"iterations to {WITHIN:g}", f"seconds to {WITHIN:g}", "iterations",
-         "seconds", "active %", "duality gap", "outcome"]  # fmt: skip
+HEADS = ["solver", "objective", "above the best", f"iterations until within {NEAR}", f"seconds until within {NEAR}",
+         "iterations", "seconds", "active %", "duality gap", "outcome"]  # fmt: skip
 
 
 def rows_of(found: Found) -> list[list[str]]:
@@ -47,6 +57,7 @@ def convergence_json(result: Convergence) -> dict[str, Any]:
             {
                 "name": f.task.name, "title": f.task.title, "best_objective": f.best, "best_gap": f.best_gap,
                 "solvers": [_curve_json(curve, f.best) for curve in f.curves],
+                "percent_error": 100 * f.error, "half_percent_error": 100 * f.half_error,
                 "own_objective": [_curve_json(curve, None) for curve in (*f.hard, f.half)],
             }
             for f in result.found
@@ -56,6 +67,7 @@ def convergence_json(result: Convergence) -> dict[str, Any]:
              "evidence": c.evidence}
             for c in result.claims
         ],
+        "unjudged": [{"name": name, "why": why} for name, why in result.unjudged],
     }  # fmt: skip
 
 
@@ -81,7 +93,8 @@ def convergence_lines(result: Convergence) -> list[str]:
         widths = [max(len(row[n]) for row in (HEADS, *rows)) for n in range(len(HEADS))]
         lines += [found.task.title, *("  ".join(f"{text:{'>' if n else '<'}{widths[n]}}" for n, text in enumerate(row))
                                       .rstrip() for row in (HEADS, *rows)), ""]  # fmt: skip
-    return lines + [f"{claim.name}: {claim.verdict}. {claim.evidence}" for claim in result.claims]
+    lines += [f"{claim.name}: {claim.verdict}. {claim.evidence}" for claim in result.claims]
+    return lines + [f"{name}: not judged ({why})" for name, why in result.unjudged]
 
 
 # ---- the folder ------------------------------------------------------------------------------------------------------
@@ -136,12 +149,12 @@ def page(info: dict[str, Any], result: Convergence) -> str:
             "svg": figures.svg(curves_figure(found), f"convergence-{found.task.name}"),
             "pictures": figures.svg(figures.panel(None, found.image, found.image - found.residual, found.residual),
                                     f"pictures-{found.task.name}"),
-            "error": 100 * float(np.linalg.norm(found.residual) / np.linalg.norm(found.image)),
+            "error": 100 * found.error, "setup": float(found.curve("coordinate descent").seconds[0]),
         }
         for found in result.found
     ]  # fmt: skip
     text: str = environment.get_template("convergence.html.j2").render(
-        info=info, claims=result.claims, parts=parts, heads=HEADS, within=WITHIN, picture=PICTURE, crop=CROP,
-        threshold=THRESHOLD, turns=TURNS,
+        info=info, claims=result.claims, unjudged=result.unjudged, share=f"{result.share:g}", parts=parts, heads=HEADS,
+        near=NEAR, picture=PICTURE, crop=CROP, threshold=THRESHOLD, turns=TURNS,
     )  # fmt: skip
     return text

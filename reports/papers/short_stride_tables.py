@@ -148,7 +148,8 @@ def readme(result: ShortStride, info: dict[str, Any], captions: dict[str, str]) 
     """The folder's README.md: verdicts, table, figures.
 
     Args:
-        info: ``command`` where known. captions: of the figures, by file name, in order.
+        info: ``command`` where known; ``training_unread``, why no training is known where one should be.
+        captions: of the figures, by file name, in order.
     """
     made_by = info.get("command") or "striate reproduce short-stride"
     parts = [
@@ -166,6 +167,8 @@ def readme(result: ShortStride, info: dict[str, Any], captions: dict[str, str]) 
     if result.training:
         parts += [f"## Training\n\nA dictionary counts as settled when {result.training[0].criterion}.\n",
                   _markdown(TRAINING_HEADS, training_rows(result), left=1)]  # fmt: skip
+    if unread := info.get("training_unread"):
+        parts.append(f"## Training\n\nHow the dictionaries were learned is not known here: {unread}.\n")
     parts.append("## Figures\n")
     parts += [f"![{text}]({name})\n\n{text}\n" for name, text in captions.items()]
     parts += ["## Frames\n", f"{result.frames.made} {result.frames.credit}".strip() + "\n",

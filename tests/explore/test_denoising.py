@@ -152,6 +152,19 @@ def test_strengths_are_chosen_by_the_mean(monkeypatch):
         run.choose("layer", 13.84, None, 40)
 
 
+def test_strengths_are_chosen_on_pictures_that_filters_were_learned_from(monkeypatch):
+    asked = []
+
+    def crops_of_asked(picture, size):
+        asked.append(picture)
+        return crops_of(picture, size)
+
+    monkeypatch.setattr(run, "crops_of", crops_of_asked)
+    monkeypatch.setattr(run, "METHODS", {"blur": replace(METHODS["blur"], grid=METHODS["blur"].grid[:1])})
+    run.choose("blur", 13.84, None, 32)
+    assert tuple(asked) == LEARNED_FROM and not set(asked) & set(HELD_OUT)
+
+
 def test_filters_are_learned_the_same_again():
     first, again = (train_filters(1, crops=3, crop_pixels=24, epochs=1) for _ in range(2))
     assert first.dictionary == again.dictionary

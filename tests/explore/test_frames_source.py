@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.explore.papers.frames import FrameSource, default_frames, frames_sha256, video_frames
+from striate.explore.papers import frames
+from striate.explore.papers.frames import (
+    FACTOR,
+    MOST,
+    START_SCALE,
+    FrameSource,
+    default_frames,
+    frames_sha256,
+    video_frames,
+)
 from striate.golden.errors import InputError
 
 
@@ -45,9 +54,25 @@ def test_frames_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count, text", [
-    (30, "30 is no multiple of 4; use 32"), (0, "0 is no multiple"), (400, "frame 65 of the pan"),
-    (188, "frame 46 of the zoom, 128x128 pixels at a scale of 0.987 about 256,256, would be enlarged"),
+    (30, "30 is no multiple of 4; use 32"), (0, "0 is no multiple"),
+    (188, "--frames 188: pans and zooms give 184 frames at most, .*; use --frames 184, or --video for more$"),
+    (400, "--frames 400: pans and zooms give 184 frames at most"),
 ])  # fmt: skip
 def test_counts_that_do_not_fit(count: int, text: str) -> None:
     with pytest.raises(InputError, match=text):
         default_frames(count)
+
+
+def test_the_most_frames_are_those_that_enlarge_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = START_SCALE * FACTOR ** (MOST // 4 - 1)
+    assert MOST == 184 and last >= 1.0 > last * FACTOR
+    source = default_frames(MOST)
+    assert len(source.frames) == MOST
+    monkeypatch.setattr(frames, "MOST", MOST + 4)
+    with pytest.raises(InputError, match="frame 46 of the zoom, .* would be enlarged; use 46 frames at most"):
+        frames.default_frames(MOST + 4)
+
+
+def test_a_folder_is_no_video(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{tmp_path} is a folder, not a video; give a file that FFmpeg can decode"):
+        video_frames(tmp_path)

@@ -18,7 +18,9 @@ from striate.explore.papers.heterogeneity import (
     PROGRAM,
     SETTINGS,
     TEXT,
+    Coded,
     Experiment,
+    Found,
     gathered,
     job,
     measured,
@@ -45,7 +47,7 @@ from striate.explore.papers.heterogeneity_pictures import (
     normalised,
     pixels,
 )
-from striate.explore.papers.heterogeneity_statistics import Cardinal, Comparison, cardinal, compared
+from striate.explore.papers.heterogeneity_statistics import Cardinal, Comparison, cardinal, compared, comparisons
 from striate.explore.store import Store
 from striate.golden.dictionary import Dictionary
 from striate.golden.errors import InputError
@@ -135,6 +137,47 @@ def test_u_at_its_ends() -> None:
     assert even.p == even.paired_p == 1.0 and even.effect == 0.0
     with pytest.raises(ValueError, match="samples of 1 and 2"):
         compared("m", "text", "a", "b", [1.0], [1.0, 2.0])
+
+
+PLACES = tuple(Crop(picture, n, 0, 16) for n in range(3) for picture in ("camera", "grass"))
+"""Three crops of a held-out picture, three of one that was learned from."""
+
+
+def planted() -> Found:
+    """Both banks at the text's lambda, n-th crop: homogeneous codes lose 6 + n dB by pruning at .4002 and nothing
+    else, heterogeneous ones 1 + n.
+    """
+    codes = []
+    for kind, loss, sparse in ((BANKS[0], 6.0, 0.5), (BANKS[1], 1.0, 0.7)):
+        for n, crop in enumerate(PLACES):
+            before = 20.0 + 10 * n
+            after = [before - (loss + n if cutoff == 0.4002 else 0.0) for cutoff in CUTOFFS]
+            rows = tuple((0.9, psnr) for psnr in after)
+            codes.append(Coded(kind, TEXT.name, crop, sparse, before, 1e-4, rows, (), (), 0.0))
+    return Found(Experiment(PLACES), {}, {}, tuple(codes), ())
+
+
+def test_the_loss_by_pruning_is_what_psnr_falls_by() -> None:
+    found = {each.measure: each for each in comparisons(planted())}
+    loss = found["psnr_loss_db at 0.4002"]
+    assert (loss.first, loss.second, loss.setting, loss.count) == (*BANKS, "text", 6)
+    assert (loss.median_first, loss.median_second) == pytest.approx((8.5, 3.5))
+    pairs = [(6.0 + n, 1.0 + m) for n, m in product(range(6), range(6))]
+    u = sum((b > a) + 0.5 * (b == a) for a, b in pairs)
+    assert loss.effect == pytest.approx(2 * u / 36 - 1) and loss.effect < -0.9 and loss.higher == 0.0
+    even = found["psnr_loss_db at 0.5"]
+    assert (even.median_first, even.median_second, even.effect) == (0.0, 0.0, 0.0)
+    assert found["sparseness"].effect == 1.0 and found["psnr_db"].effect == 0.0
+
+
+def test_held_out_crops_alone() -> None:
+    found = planted()
+    assert [code.crop for code in found.of(BANKS[0], "text")] == list(PLACES)
+    held_out = found.of(BANKS[0], "text", held_out=True)
+    assert [code.crop.picture for code in held_out] == ["camera"] * 3
+    assert found.of(BANKS[0], "program") == found.of("noise-learned", "text") == []
+    loss = {each.measure: each for each in comparisons(found, held_out=True)}["psnr_loss_db at 0.4002"]
+    assert loss.count == 3 and loss.median_first == pytest.approx(8.0) and loss.median_second == pytest.approx(3.0)
 
 
 def test_cardinal_preference() -> None:

@@ -140,7 +140,7 @@ def test_twelve_networks_in_three_series() -> None:
     assert {(each.kernels, each.stride) for each in family("patch")} == {(32, 4)}
     for each in CONFIGURATIONS:
         assert Geometry((128, 128), 1, each.kernels, each.patch, each.stride).code_shape[0] == each.kernels
-    assert configuration("512@16").shipped_name == "settled-k512-p16-s16"
+    assert configuration("512@16").shipped_name == "further-k512-p16-s16"
     assert configurations([]) == CONFIGURATIONS
     assert [each.name for each in configurations(["32@4 p64", "8@2", "8@2"])] == ["8@2", "32@4 p64"]
     with pytest.raises(InputError, match=r"no configuration '3@2'; there are 32@1, 32@2, .*32@4 p64$"):

@@ -12,12 +12,21 @@ import pytest
 from striate.explore.engine import run as run_points
 from striate.explore.papers.configurations import configurations
 from striate.explore.papers.frames import FrameSource, frames_sha256
-from striate.explore.papers.short_stride_run import Experiment, check_settings, gathered, job, show, shown_frame
+from striate.explore.papers.short_stride_run import (
+    Experiment,
+    check_settings,
+    gathered,
+    job,
+    like_the_pilot,
+    show,
+    shown_frame,
+)
 from striate.explore.papers.short_stride_table import as_dict, lines
 from striate.explore.store import Store
 from striate.golden.dictionary import Dictionary
 from striate.golden.errors import InputError
 from striate.golden.geometry import Geometry
+from striate.golden.images import load_image
 from striate.golden.lca import LcaParams, Outcome, encode
 from striate.golden.metrics import percent_error, percent_inactive
 
@@ -126,8 +135,9 @@ def test_points_are_runs_and_shapes_and_a_store_gives_them_back(tmp_path: Path) 
     asked, dictionaries = experiment(), random_dictionaries(["8@2", "512@16"])
     points = asked.points(dictionaries)
     assert [(p.parameters["configuration"], p.parameters.get("threshold")) for p in points] == [
-        ("8@2", 0.05), ("8@2", 0.1), ("512@16", 0.05), ("512@16", 0.1), ("8@2", None), ("512@16", None)
+        ("8@2", 0.05), ("8@2", 0.1), ("512@16", 0.05), ("512@16", 0.1), *[("8@2", None), ("512@16", None)] * 2
     ]  # fmt: skip
+    assert [p.parameters.get("pilot") for p in points[4:]] == [[0.05, 0.1], [0.05, 0.1], None, None]
     with run_all(asked, dictionaries, tmp_path) as store:
         result = gathered(asked, dictionaries, store.entries(store.add(points)))
     assert [(run.configuration, run.threshold) for run in result.runs] == [
@@ -147,6 +157,24 @@ def test_points_are_runs_and_shapes_and_a_store_gives_them_back(tmp_path: Path) 
     assert len(result.supports[1].radii_pixels) == 512 and result.supports[1].patch == 16
     assert {claim.name for claim in result.claims} == {"passes-alike", "threshold-trend", "eight-for-512"}
     assert [each.configuration for each in result.comparisons] == ["8@2", "512@16"]
+
+
+def test_the_pilots_protocol_is_three_frames_of_two_pans_from_rest() -> None:
+    dictionary = random_dictionaries(["8@2"])["8@2"]
+    found = like_the_pilot(dictionary, 0.05, 4)
+    assert (found["threshold"], found["eta"], found["steps"]) == (0.05, 1 / 32, 4)
+    assert [row[:2] for row in found["points"]] == [[n, k] for n in (0, 1) for k in range(3)]
+    params = LcaParams(threshold=0.05, steps=4)
+    for number, (name, (top, left)) in enumerate((("camera", (192, 192)), ("china", (149, 256)))):
+        membrane = None
+        for k in range(3):
+            image = load_image(name, crop=(top, left + k), size=(128, 128))
+            seen = encode(image, dictionary, params, membrane=membrane)
+            membrane = seen.membrane
+            row = found["points"][3 * number + k]
+            assert row[2] == pytest.approx(percent_error(image, seen.residual)) and row[4] == seen.outcome.value
+    with pytest.raises(InputError, match="the pilot's frames diverge even with eta 1/256; raise the threshold"):
+        like_the_pilot(opposite_kernels(512, 16, 2), 1e-6, 40)
 
 
 def test_the_json_object_and_the_lines_of_a_result(tmp_path: Path) -> None:
@@ -195,7 +223,7 @@ def test_processes_find_what_the_job_finds(tmp_path: Path) -> None:
         here = store.digest()
     with Store(tmp_path / "points.sqlite", asked.sweep(tmp_path / "inputs")) as store:
         end = run_points(store, asked.points(dictionaries), jobs=2)
-        assert (end.done, end.failed, end.ran) == (4, 0, 4) and store.digest() == here
+        assert (end.done, end.failed, end.ran) == (6, 0, 6) and store.digest() == here
 
 
 def test_inputs_that_changed_are_refused(tmp_path: Path) -> None:

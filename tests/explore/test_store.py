@@ -90,14 +90,18 @@ def test_another_sweep_is_refused_in_one_line(tmp_path: Path) -> None:
     Store(path, SWEEP).close()
     for other, why in (
         (Sweep(SWEEP.job, 2, SWEEP.base), "of version 1, not 2"),
-        (Sweep("b:job", 1, SWEEP.base), 'of job "a.module:job", not "b:job"'),
         (Sweep(SWEEP.job, 1, {"design": "e" * 64}), "of other design"),
         (Sweep(SWEEP.job, 1, {**SWEEP.base, "pictures": ["a"]}), "of other pictures"),
     ):
         with pytest.raises(InputError) as caught:
             Store(path, other)
-        assert f"holds another sweep ({why}); name another folder" in str(caught.value)
+        assert f"holds another sweep ({why}); name another folder, or replace it with --force" in str(caught.value)
         assert "\n" not in str(caught.value)
+    for other in (Sweep("b:job", 1, SWEEP.base), Sweep("b:job", 2, {})):
+        with pytest.raises(InputError) as caught:
+            Store(path, other)
+        why = 'of job "a.module:job", not "b:job"'
+        assert str(caught.value) == f"{path} holds another experiment ({why}); name another folder"
     Store(path, SWEEP).close()  # still whole, and its lock given back
 
 

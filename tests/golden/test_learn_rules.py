@@ -194,6 +194,16 @@ def test_a_batch_of_one_is_the_hebbian_rule():
     assert kept == {}
 
 
+@pytest.mark.parametrize("crops", [1, 3])
+def test_one_sweep_of_projected_is_the_hebbian_step_where_that_lowers_the_error(crops):
+    p = params(4, 2, "cropped", rate=0.01)
+    atoms, batch = made(p, crops=crops)
+    wanted, _ = rule_of(p).update(atoms, {}, batch, 0)
+    assert half_square(batch.left(wanted)) < half_square(batch.residuals)
+    projected = dataclasses.replace(p, rule="projected", sweeps=1)
+    np.testing.assert_allclose(rule_of(projected).update(atoms, {}, batch, 0)[0], wanted, atol=1e-14)
+
+
 def test_a_batch_moves_along_the_mean_with_momentum():
     p = params(4, 2, "cropped", rate=0.1, momentum=0.5, schedule="constant", batch=2)
     atoms, batch = made(p)

@@ -203,6 +203,12 @@ def test_bad_input_is_named(call, message):
         call()
 
 
+def test_the_type_of_a_border_allows_what_a_problem_takes():
+    assert get_args(get_type_hints(Problem)["border"]) == BORDERS
+    for border in BORDERS:
+        assert small(border=border).border == border
+
+
 def test_kernels_must_be_of_unit_norm():
     with pytest.raises(InputError, match="kernel 0 has the L2 norm 4, not 1; divide every kernel by its norm"):
         Dictionary(np.ones((1, 1, 4, 4)), 2)

@@ -156,7 +156,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     assert "nothing.mp4: no such video; give a file" in refused(
         lambda: file_frames(tmp_path / "nothing.mp4", size=(8, 8))
     )
-    assert ": no such video" in refused(lambda: file_frames(tmp_path, size=(8, 8)))
+    assert f"{tmp_path} is a folder, not a video; give a file" in refused(lambda: file_frames(tmp_path, size=(8, 8)))
 
 
 def test_what_cannot_be_given_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from striate.explore.papers.convergence import Task, converge
+from striate.explore.papers.convergence import ENTRANTS, HALF_LABEL, Task, converge
+from striate.explore.papers.convergence_claims import claims
 from striate.golden.archive import load_npz
 from striate.golden.errors import InputError
 from striate.reports.papers import convergence as pages
@@ -20,12 +22,15 @@ from striate.reports.papers.convergence import (
     rows_of,
     save_convergence,
 )
+from striate.reports.papers.convergence_figures import curves_figure
 from striate.verbs.reproduce import reproduce
 
 
 @pytest.fixture(scope="module")
 def result():
-    return converge((Task("tiny", 2, 16, True, "cropped"),), share=0.01)
+    """A quick look, judged all the same."""
+    quick = converge((Task("tiny", 2, 16, True, "cropped"),), share=0.01)
+    return replace(quick, claims=claims(quick.found), unjudged=(), share=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +67,35 @@ def test_the_page_names_every_solver_and_verdict(result, kept_in):
     assert len(ids) == len(set(ids))
     lines = convergence_lines(result)
     assert lines[0] == result.found[0].task.title and lines[-1].startswith("half-is-sparser: ")
+    assert "A quick look" not in text and "not judged" not in text
+
+
+def test_a_quick_look_says_so_and_judges_nothing(result):
+    quick = replace(result, claims=(), unjudged=(("momentum", "share 0.2"),), share=0.2)
+    info = convergence_json(quick)
+    assert info["claims"] == [] and info["unjudged"] == [{"name": "momentum", "why": "share 0.2"}]
+    assert convergence_lines(quick)[-1] == "momentum: not judged (share 0.2)"
+    text = pages.page(info, quick)
+    assert "A quick look: each solver ran only 0.2 of its iterations." in text
+    assert '<span class="badge">not judged</span><b>momentum</b> (share 0.2)' in text and "claim-" not in text
+
+
+def test_every_line_has_a_name_and_what_is_cut_is_said(result, kept_in):
+    figure = curves_figure(result.found[0])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == [*(each.label for each in ENTRANTS), "1e-4 above the best"]
+    distances, _, active, own = figure.axes
+    lines = {line.get_label(): line for line in distances.lines}
+    fista, without = lines["FISTA"], lines["FISTA, no restart"]
+    assert fista.get_linewidth() > 2 * without.get_linewidth() and without.is_dashed() and not fista.is_dashed()
+    highest = max(float(np.max(line.get_ydata())) for line in active.lines)
+    top = active.get_ylim()[1]
+    assert active.get_title() == ("codes that are not 0" + (f" (cut at {top:.0f} %)" if highest > top else ""))
+    assert HALF_LABEL in [text.get_text() for text in own.get_legend().get_texts()]
+    text = (kept_in / "report.html").read_text()
+    assert "(crop at row 96, column 208)" in text and "<th>iterations until within 1e-4</th>" in text
+    setup = result.found[0].curve("coordinate descent").seconds[0]
+    assert f"That set-up is in its seconds: {setup:.2f} s (tiny)." in text
 
 
 def test_folders_of_others_are_refused(kept_in, tmp_path):
@@ -93,6 +127,7 @@ def test_the_verb(monkeypatch, tmp_path):
     assert told.exit_code == 0, told.output
     info = json.loads(told.stdout)
     assert info["on"] == "solvers" and info["share"] == 0.01 and info["seconds"] > 0
+    assert info["claims"] == [] and info["unjudged"][0] == {"name": "one-optimum", "why": "share 0.01"}
     assert json.loads((out / "run.json").read_text())["problems"] == info["problems"]
     for extra, message in [
         ([], "is not empty; --force replaces it"),
@@ -104,4 +139,5 @@ def test_the_verb(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "save_convergence", lambda *_: None)  # drawn once above
     options = ["--share", "0.01", "--only", "tiny", "--force"]
     plain = CliRunner().invoke(reproduce, ["solvers", "--out", str(out), *options])
-    assert plain.exit_code == 0 and "one-optimum: " in plain.stdout and "kept in" in plain.stdout
+    assert plain.exit_code == 0 and "kept in" in plain.stdout
+    assert "one-optimum: not judged (share 0.01)\n" in plain.stdout

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...golden.errors import InputError
-from ..common import Force, Job, Json, Seed, say, the_command
+from ..common import Force, Interrupted, Job, Json, say, the_command
 
 if TYPE_CHECKING:
     from ...golden.dictionary import Dictionary
@@ -41,7 +41,10 @@ def denoising(
         int | None, typer.Option("--jobs", metavar="N", help="Processes; one a processor without it.")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Points that failed before once more.")] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Of --train: its crops and first filters; noises have "
+                          "seeds of their own.")
+    ] = 0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -89,8 +92,7 @@ def denoising(
                 end = engine.run(store, plan.points, jobs=jobs, retry=retry,
                                  progress=lambda p: tell(_said(p), p.share))  # fmt: skip
             except KeyboardInterrupt:
-                say(f"stopped; what was finished is in {out}: the same command continues")
-                raise
+                raise Interrupted(f"stopped; what was finished is in {out}: the same command continues") from None
             result = collect(plan, dictionary, store.entries(store.add(plan.points)))
     info: dict[str, Any] = {
         **denoising_json(result), "points": end.points, "done": end.done, "failed": end.failed, "ran": end.ran,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ...golden.errors import InputError
-from ..common import Force, Job, Json, Seed, say, the_command
+from ..common import Force, Interrupted, Job, Json, Seed, say, the_command
 
 STORE, TRAINING, RESULT = "points.sqlite", "training", "run.json"
 
@@ -73,8 +73,7 @@ def heterogeneity(
             points = experiment.points(dictionaries)
             end = engine.run(store, points, jobs=jobs, retry=retry, progress=lambda p: tell(_said(p), p.share))
         except KeyboardInterrupt:
-            say(f"stopped; what was finished is in {out}: the same command continues")
-            raise
+            raise Interrupted(f"stopped; what was finished is in {out}: the same command continues") from None
         entries = store.entries(store.add(points))
         found = gathered(experiment, dictionaries, entries)
     info: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ...golden.errors import InputError
-from ..common import Force, Job, Json, Seed, say, the_command
+from ..common import Force, Interrupted, Job, Json, Seed, say, the_command
 
 STORE, ARRAYS, RESULT = "points.sqlite", "arrays", "run.json"
 
@@ -18,7 +18,9 @@ def self_taught(
         typer.Option("--out", metavar="DIR", help="Keep points, table, figures and report.html there; the same command "
                      "continues what was stopped."),
     ],
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Draws of the labelled pictures.")] = 10,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", help="Draws of the labelled pictures; at least 2.")
+    ] = 10,
     sizes: Annotated[
         str, typer.Option("--sizes", metavar="N1,N2,...", help="Numbers of labelled pictures.")
     ] = "20,50,100,200,400",
@@ -64,8 +66,7 @@ def self_taught(
         try:
             result, end = run(store, settings, out / ARRAYS, jobs=jobs, retry=retry, progress=tell)
         except KeyboardInterrupt:
-            say(f"stopped; what was finished is in {out}: the same command continues")
-            raise
+            raise Interrupted(f"stopped; what was finished is in {out}: the same command continues") from None
     info: dict[str, Any] = {
         **as_dict(result), "points": end.points, "done": end.done, "failed": end.failed, "ran": end.ran,
         "versions": versions(), "command": the_command(), "out": str(out.absolute()),

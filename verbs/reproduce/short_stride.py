@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...golden.errors import InputError
-from ..common import Force, Job, Json, Seed, say, the_command
+from ..common import Force, Interrupted, Job, Json, Seed, say, the_command
 
 if TYPE_CHECKING:
     from ...explore.papers.configurations import Configuration
@@ -29,14 +29,16 @@ def short_stride(
     ],
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="NAMES", help='Only these configurations, as in 8@2,"32@4 p64".'),
+        typer.Option("--only", metavar="NAMES", help='Only these, with commas: 32@1, 32@2, 32@4, 32@8, 32@16, 2@1, '
+                     '8@2, 128@8, 512@16, "32@4 p8", "32@4 p32", "32@4 p64".'),
     ] = None,
     thresholds: Annotated[
         str, typer.Option("--thresholds", metavar="L1,L2,...", help="lambda of the runs.")
     ] = "0.025,0.05,0.075,0.1",
     frames: Annotated[
         int | None,
-        typer.Option("--frames", metavar="N", help="How many frames: 32 of pans and zooms, or all of a video."),
+        typer.Option("--frames", metavar="N", help="How many frames: 32 without it, a quarter of each of four "
+                     "sequences (two pans, two zooms); or all of a video."),
     ] = None,
     video: Annotated[
         Path | None, typer.Option("--video", metavar="FILE", help="Frames of this file instead of pans and zooms.")
@@ -50,7 +52,7 @@ def short_stride(
     dictionaries: Annotated[
         Path | None,
         typer.Option("--dictionaries", metavar="DIR", help="Take the dictionaries from there: natural-kK-pP-sS.npz, "
-                     "settled-kK-pP-sS.npz of 32@2 and 512@16."),
+                     "further-kK-pP-sS.npz of 32@2 and 512@16."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", metavar="N", help="Processes; one a processor without it.")
@@ -63,7 +65,8 @@ def short_stride(
     """Schultz, Paiton, Lu, Kenyon: short strides with few kernels against long ones with many, and sizes of patches.
 
     Twelve dictionaries code the frames one after the other at four thresholds; figures 3 to 11 and a verdict for each
-    claim are made of the second and later passes. Exit 1 when a run failed.
+    claim are made of the second and later passes. The last points fit Gabors to the kernels of the stride series:
+    minutes each, and one that is interrupted begins again. Exit 1 when a run failed.
 
     Example: striate reproduce short-stride --out short-stride
     """  # fmt: skip
@@ -92,27 +95,27 @@ def short_stride(
     _check_folder(out)
     source = default_frames(frames or FRAMES) if video is None else video_frames(video, most=frames, every=every)
     experiment = Experiment(chosen, levels, source, passes, steps, seed)
-    found_dictionaries = None if train else {each.name: _dictionary(each, dictionaries) for each in chosen}
+    taken = None if train else {each.name: _dictionary(each, dictionaries) for each in chosen}
+    known, unread = ((), "") if train or dictionaries is not None else _trainings(chosen)
+    if unread:
+        say(f"{unread}; the run goes on, and its page says nothing of how the dictionaries were learned")
     inputs = out / INPUTS
     with Store(out / STORE, experiment.sweep(inputs), force) as store, job.progress("runs") as tell:
         if force:
             _clear_folder(out)
         try:
-            used, training = (
-                (found_dictionaries, _trainings(chosen, dictionaries)) if found_dictionaries is not None
-                else _trained(chosen, out / TRAINING, tell)
-            )  # fmt: skip
+            used, training = (taken, known) if taken is not None else _trained(chosen, out / TRAINING, tell)
             experiment.write_inputs(inputs, used)
             points = experiment.points(used)
-            end = engine.run(store, points, jobs=jobs, retry=retry, progress=lambda p: tell(_said(p), p.share))
+            end = engine.run(store, points, jobs=jobs, retry=retry,
+                             progress=lambda p: tell(_said(p, len(chosen)), p.share))  # fmt: skip
         except KeyboardInterrupt:
-            say(f"stopped; what was finished is in {out}: the same command continues")
-            raise
+            raise Interrupted(f"stopped; what was finished is in {out}: the same command continues") from None
         result = gathered(experiment, used, store.entries(store.add(points)), training)
     info: dict[str, Any] = {
         **as_dict(result), "points": end.points, "done": end.done, "failed_points": end.failed, "ran": end.ran,
         "point_seconds": sum(run.seconds for run in result.runs), "versions": versions(), "command": the_command(),
-        "out": str(out.absolute()),
+        "out": str(out.absolute()), **({"training_unread": unread} if unread else {}),
     }  # fmt: skip
     info = job.complete(info, None)
     save_page(out, result, info)
@@ -136,8 +139,11 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise InputError(f"--thresholds must be numbers such as 0.05,0.1, not '{text}'") from None
 
 
-def _said(progress: Any) -> str:
-    return f"{progress.done + progress.failed:,} of {progress.points:,} points"
+def _said(progress: Any, shapes: int) -> str:
+    """The points through; the last ones, of ``shapes`` dictionaries, are the shapes of kernels."""
+    through = progress.done + progress.failed
+    last = ", fitting Gabors" if progress.points - shapes <= through < progress.points else ""
+    return f"{through:,} of {progress.points:,} points{last}"
 
 
 # ---- dictionaries ----------------------------------------------------------------------------------------------------
@@ -146,7 +152,11 @@ def _dictionary(each: "Configuration", folder: Path | None) -> "Dictionary":
     from ...golden.dictionary import Dictionary, shipped
 
     if folder is None:
-        return shipped(each.kernels, each.patch, each.stride, name=each.learned)
+        try:
+            return shipped(each.kernels, each.patch, each.stride, name=each.learned)
+        except InputError as error:
+            raise InputError(f"{each.name}: {error}; --train learns all of them first, --dictionaries DIR takes them "
+                             "from a folder") from None  # fmt: skip
     path = folder / f"{each.shipped_name}.npz"
     found = Dictionary.load(path)
     if (found.kernels, found.channels, found.patch, found.stride) != (each.kernels, 1, each.patch, each.stride):
@@ -157,14 +167,15 @@ def _dictionary(each: "Configuration", folder: Path | None) -> "Dictionary":
     return found
 
 
-def _trainings(chosen: Sequence["Configuration"], folder: Path | None) -> "tuple[Training, ...]":
-    """How the shipped dictionaries were learned; nothing is known of others."""
+def _trainings(chosen: Sequence["Configuration"]) -> "tuple[tuple[Training, ...], str]":
+    """How the shipped dictionaries were learned, and why that is not known: no run depends on it."""
     from ...explore.papers.training import shipped_trainings
 
-    if folder is not None:
-        return ()
-    known = shipped_trainings()
-    return tuple(known[each.name] for each in chosen if each.name in known)
+    try:
+        known = shipped_trainings()
+    except InputError as error:
+        return (), str(error)
+    return tuple(known[each.name] for each in chosen if each.name in known), ""
 
 
 def _trained(

@@ -18,7 +18,8 @@ def solvers(
         typer.Option("--only", metavar="NAMES", help="Only these problems: two-sided, one-sided, stride-1."),
     ] = None,
     share: Annotated[
-        float, typer.Option("--share", metavar="PART", help="Of the iterations; below 1 for a quick look.")
+        float, typer.Option("--share", metavar="PART", help="Share of each solver's iterations; below 1 "
+                     "nothing is judged.")
     ] = 1.0,
     force: Force = False,
     as_json: Json = False,
