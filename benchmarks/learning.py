@@ -51,12 +51,12 @@ print(json.dumps(dict(seconds=statistics.median(each) / settings.get("batch", 1)
 
 def learned(configuration: Configuration, updates: int, **named: object) -> tuple[float, float, str, str]:
     """Seconds of CPU a crop, peak MiB, the engine, and where it begins."""
-    c, recipe = configuration, RECIPES[configuration.name]
+    c, lesson = configuration, RECIPES[configuration.name].first
     start = c.shipped_name if c.shipped_name in shipped_names() else None
-    side = recipe.crop_size
-    g = recipe.params(c, 1, None).geometry
+    side = lesson.crop_size
+    g = lesson.params(c, 0, None).geometry
     engine = best_engine(Dictionary.random(g, 0), (side, side))
-    settings = {"kernels": c.kernels, "patch": c.patch, "stride": c.stride, "crop_size": side, "eta": recipe.eta,
+    settings = {"kernels": c.kernels, "patch": c.patch, "stride": c.stride, "crop_size": side, "eta": lesson.eta,
                 "steps": STEPS, "engine": engine, "start": start, **named}
     measured, peak = apart(PROGRAM.format(updates=updates, settings=settings))
     return measured["seconds"], peak, engine, "" if start else "from noise"
@@ -66,10 +66,10 @@ def networks(options: argparse.Namespace) -> list[Row]:
     """The twelve, by eq. 15, one crop an update."""
     rows: list[Row] = []
     for c in CONFIGURATIONS[:1] if options.quick else CONFIGURATIONS:
-        recipe = RECIPES[c.name]
+        lesson = RECIPES[c.name].first
         # The rates are those of one crop an update, at the end of a round: the kernels hardly move while measured.
-        seconds, peak, engine, start = learned(c, options.repeats, rate=(recipe.rate or 0.1) * recipe.decay)
-        side = recipe.crop_size
+        seconds, peak, engine, start = learned(c, options.repeats, rate=(lesson.rate or 0.1) * lesson.decay)
+        side = lesson.crop_size
         note = "; ".join(text for text in (f"crops {side}x{side}", f"engine {engine}", start) if text)
         rows.append({"group": f"learning, Hebbian, {STEPS} steps a crop, one core", "what": c.name,
                      "crops_per_s": 1 / seconds, "peak_MiB": peak, "repeats": options.repeats, "baseline": "",

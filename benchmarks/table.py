@@ -15,7 +15,7 @@ from striate.golden.archive import replacing
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-FIRST = ("speed", "scaling", "golden", "rtl", "crossbar_circuit", "crossbar_loop")
+FIRST = ("speed", "scaling", "golden", "learning", "rtl", "crossbar_circuit", "crossbar_loop")
 
 
 def whole(everything: bool = False) -> str:

@@ -54,10 +54,10 @@ def file_frames(
         turns that the file asks for is followed.
 
     Raises:
-        InputError: no such file; a folder; not a video, or one that FFmpeg cannot decode (with its reason); no video stream;
-            fewer frames than ``most``; damage before the last frame wanted, or a file shorter than its own header says
-            (with the number of good frames, which ``most`` may ask for); frames too small for ``size``, too large, or
-            too many for memory.
+        InputError: no such file, or a folder; not a video, or one that FFmpeg cannot decode (with its reason); no video
+            stream; fewer frames than ``most``; damage before the last frame wanted, or a file shorter than its own
+            header says (with the number of good frames, which ``most`` may ask for); frames too small for ``size``, too
+            large, or too many for memory.
     """
     path = Path(path)
     if channels not in (1, 3):

@@ -242,3 +242,14 @@ def counted_safely(store: Path) -> dict[str, tuple[int, int]]:
         return counted(store)
     except sqlite3.OperationalError:
         return {}
+
+
+def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("striate.explore.engine.run", stop)
+    out = tmp_path / "out"
+    status, text, err = run(capsys, "camera", *GRID, *SMALL, "--out", str(out))
+    assert status == 130 and text == ""
+    assert err == f"striate: stopped; what was finished is in {out / 'points.sqlite'}: the same command continues\n"

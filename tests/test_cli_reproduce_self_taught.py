@@ -102,3 +102,14 @@ def test_folders_that_are_not_ours(tmp_path: Path, capsys: pytest.CaptureFixture
         status, out, err = run(capsys, "--out", str(tmp_path / name), "--force")
         assert status == 2 and out == "" and text in err and err.count("\n") == 1
     assert (tmp_path / "full" / "thesis.tex").exists() and (tmp_path / "half" / "report.html").exists()
+
+
+def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(self_taught_run, "run", stop)
+    out = tmp_path / "out"
+    status, text, err = run(capsys, *WORDS, "--out", str(out))
+    assert status == 130 and text == ""
+    assert err == f"striate: stopped; what was finished is in {out}: the same command continues\n"

@@ -142,8 +142,8 @@ def learn(params: LearnParams, pictures: Sequence[str | os.PathLike[str]], out: 
             changes a byte of the result, given processors of one kind.
 
     Raises:
-        InputError: ``out`` does not end in .npz or exists already, a checkpoint of other settings or a damaged one lies beside
-            it, a picture or ``params.start`` is unusable, or no scheduler answers.
+        InputError: ``out`` does not end in .npz or exists already, a checkpoint that is damaged or of other settings
+            lies beside it, a picture or ``params.start`` is unusable, or no scheduler answers.
         WorkersLost: worker processes ended again and again; the state is kept.
     """
     out = _checked_out(Path(out), force)

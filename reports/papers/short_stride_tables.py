@@ -34,6 +34,9 @@ DIFFERENT = (
     ("Learning: the paper does not give its learning rate. While learning, each crop here starts from rest rather than "
      "from the state of the one before, with a step and a number of steps of its own; rounds go on until one pays no "
      "more."),
+    ("Two shipped dictionaries did not come from noise by eq. 15 alone: 512@16 goes on by the online rule, and kernels "
+     "of 64x64 pixels begin with learned ones of 32x32 in the middle of zeros - that they stay small is no evidence of "
+     "their own, that they do not spread is."),
     "Borders: the paper does not say what lies beyond them. Here the residual beyond the image counts as 0.",
     "Codes are never negative, as equation 9 has it; the first membranes are random below the threshold.",
 )  # fmt: skip

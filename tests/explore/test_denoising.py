@@ -143,6 +143,15 @@ def test_the_rows_of_a_store_become_results(plan):
     assert found.rate == pytest.approx(0.5 / 9 / (32 * 32 / 1e6))
 
 
+def test_the_mean_gain_is_of_held_out_pictures(plan):
+    assert "chelsea" in LEARNED_FROM
+    rows = (row(3.0), row(9.0, picture="chelsea", learned_from=True), row(2.0, picture="rocket", method="blur"))
+    found = run.Denoising(plan, rows, (), (), filters(), 0.0, (), None)
+    assert found.gains("layer", 13.84) == pytest.approx({"camera": 3.0, "chelsea": 9.0})
+    assert found.mean_gain("layer", 13.84) == pytest.approx(3.0)
+    assert replace(found, denoised=rows[1:2]).mean_gain("layer", 13.84) is None
+
+
 def test_strengths_are_chosen_by_the_mean(monkeypatch):
     told = []
     best, found = run.choose("blur", 13.84, None, 40, lambda: told.append(1))

@@ -1,6 +1,7 @@
 """The problem and its numbers, against finite differences and a dense matrix."""
 
 import re
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which folders `striate report` takes for sweeps of crossbars: the papers' experiments keep their points as they do."""
+"""Which folders `striate report` takes for sweeps of crossbars: the papers' experiments keep their points alike."""
 
 import json
 import sqlite3
