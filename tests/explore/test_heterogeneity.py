@@ -303,6 +303,22 @@ def test_a_store_comes_back_as_codes(tmp_path: Path) -> None:
         job({"folder": None}, {**points[0].parameters, "dictionary": "0"}, 0)
 
 
+def test_codes_are_made_on_a_circular_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked(Exception):
+        pass
+
+    def asked(problem: Problem, method: str, *, iterations: int, tolerance: float) -> None:
+        assert (problem.border, problem.two_sided, problem.penalty, problem.threshold) == ("circular", True, "l1", 0.05)
+        assert (method, iterations, tolerance) == ("admm", 100, 1e-4)
+        raise Asked
+
+    monkeypatch.setattr(experiment_module, "solve", asked)
+    bank = dictionaries.dictionary_of(dictionaries.BY_NAME["homogeneous"])
+    point = experiment_module._point("homogeneous", bank, TEXT, Crop("camera", 60, 60, 16))
+    with pytest.raises(Asked):
+        job({"folder": None}, point.parameters, 0)
+
+
 # ---- dictionaries ----------------------------------------------------------------------------------------------------
 def test_training_is_kept_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("striate.golden.learn.training.gabor_like", lambda d: np.zeros(d.kernels))

@@ -159,6 +159,19 @@ def test_points_are_runs_and_shapes_and_a_store_gives_them_back(tmp_path: Path) 
     assert [each.configuration for each in result.comparisons] == ["8@2", "512@16"]
 
 
+def test_the_pilots_protocol_retreats_to_smaller_and_more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[float, int]] = []
+
+    def passes(frames: object, dictionary: object, params: LcaParams, *_: object) -> tuple[Any, ...]:
+        tried.append((params.eta, params.steps))
+        return [[1, 0, 50.0, 90.0, "converged"]], None, None if params.steps == 16 else (1, 0)
+
+    monkeypatch.setattr("striate.explore.papers.short_stride_run._passes", passes)
+    found = like_the_pilot(Dictionary.random(Geometry((128, 128), 1, 2, 16, 8), 0), 0.05, 4)
+    assert tried == [(1 / 32, 4)] * 2 + [(1 / 64, 8)] * 2 + [(1 / 128, 16)] * 2
+    assert (found["eta"], found["steps"]) == (1 / 128, 16)
+
+
 def test_the_pilots_protocol_is_three_frames_of_two_pans_from_rest() -> None:
     dictionary = random_dictionaries(["8@2"])["8@2"]
     found = like_the_pilot(dictionary, 0.05, 4)

@@ -96,6 +96,15 @@ def test_a_one_sided_gap_looks_at_positive_matches_only():
     assert both.gap(silent, both.frame, both.frame) == pytest.approx((2 - (0.4 - 0.02)) / 2)
 
 
+def test_a_one_sided_gap_takes_no_negative_share_of_the_residual():
+    """x = (1, 1), y = (3, 0): the residual (-2, 1) turned round is 2 where a positive code is, more than allowed."""
+    code, residual = np.array([[[3.0, 0.0]]]), np.array([[[-2.0, 1.0]]])
+    one, both = (Problem(np.ones((1, 1, 2)), Dictionary(np.ones((1, 1, 1, 1)), 1), 0.1, two_sided=sides)
+                 for sides in (False, True))
+    assert one.gap(code, residual, residual) == 1.0
+    assert both.gap(code, residual, residual) == pytest.approx((2.8 - (0.05 - 0.00625)) / 2.8)
+
+
 def test_blank_pictures_are_silent():
     dictionary = Dictionary(np.ones((1, 1, 1, 1)), 1)
     for method in ("lca", "ista", "fista", "coordinate", "admm"):
