@@ -343,7 +343,7 @@ def test_bad_input_is_one_line(words: list[str], says: str, tmp_path: Path, caps
         ["verify", "--rtl", "nowhere", "--crop", "0,0"],
         ["learn", "camera", "--out", "x.npz", "--scales", "a,b"],
         ["learn", "camera", "--out", "x.npz", "--rate", "-1"],
-        ["learn", "camera", "--out", "x.npz", "--preprocess", "zca"],
+        ["learn", "camera", "--out", "x.npz", "--preprocess", "white"],
     ],
     ids=" ".join,
 )
