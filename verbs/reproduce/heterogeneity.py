@@ -1,6 +1,5 @@
 """``striate reproduce heterogeneity``."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +8,9 @@ import typer
 
 from ...golden.errors import InputError
 from ..common import Force, Interrupted, Job, Json, Seed, say, the_command
+from .folder import RESULT, STORE, Folder
 
-STORE, TRAINING, RESULT = "points.sqlite", "training", "run.json"
+TRAINING = "training"
 
 
 def heterogeneity(
@@ -54,18 +54,19 @@ def heterogeneity(
     from ...explore.papers.heterogeneity_pictures import PICTURES
     from ...explore.papers.heterogeneity_pictures import crops as crops_of
     from ...explore.store import Store
-    from ...reports.papers.heterogeneity import lines, results, save_page
+    from ...reports.papers.heterogeneity import FILES, lines, results, save_page
     from ...reports.record import versions
     from ...reports.rundir import write_json
 
     taken = crops_of(tuple(pictures or PICTURES), crops, size, seed)
-    _check_folder(out)
+    folder = Folder(out, tuple(FILES), (TRAINING,))
+    folder.check()
     experiment = Experiment(taken, out / TRAINING if train else None)
     if not train:
         _ = experiment.dictionaries  # refused before anything is written
     with Store(out / STORE, experiment.sweep, force) as store, job.progress("codes") as tell:
         if force:
-            _clear_folder(out)
+            folder.clear()
         try:
             if train:
                 _train(out / TRAINING, tell)
@@ -109,40 +110,3 @@ def _train(folder: Path, tell: Callable[[str, float], None]) -> None:
             tell(f"learning {name}", (number + p.done / p.pictures) / len(learned))
 
         train(kind, folder, told)
-
-
-# ---- the folder ------------------------------------------------------------------------------------------------------
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that a reproduction may not fill.
-
-    Raises:
-        InputError: a file, a folder that cannot be written to, or one with what no reproduction of this paper wrote.
-    """
-    from ...reports import rundir
-
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        rundir.refuse_existing(out, False)
-        return
-    if not out.is_dir():
-        raise InputError(f"--out {out} is a file; name a folder")
-    names = sorted(path.name for path in out.iterdir())
-    foreign = [name for name in names if not _ours(name)]
-    if foreign or not any(name.startswith(STORE) for name in names):
-        what = f"{foreign[0]}, which no run of this experiment wrote" if foreign else "no run of this experiment"
-        raise InputError(f"--out {out} holds {what}; name another folder")
-
-
-def _ours(name: str) -> bool:
-    from ...reports.papers.heterogeneity import FILES
-
-    aside = name.startswith(".") and name.endswith(".part")
-    return name in FILES or name in (RESULT, TRAINING) or name.startswith(STORE) or aside
-
-
-def _clear_folder(out: Path) -> None:
-    """Remove what was written, its store apart: only who has that open may do so."""
-    for path in sorted(out.iterdir()):
-        if path.name == TRAINING and path.is_dir():
-            shutil.rmtree(path)
-        elif _ours(path.name) and not path.name.startswith(STORE):
-            path.unlink()

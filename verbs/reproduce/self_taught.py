@@ -1,6 +1,5 @@
 """``striate reproduce self-taught``."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,8 +7,9 @@ import typer
 
 from ...golden.errors import InputError
 from ..common import Force, Interrupted, Job, Json, Seed, say, the_command
+from .folder import RESULT, STORE, Folder
 
-STORE, ARRAYS, RESULT = "points.sqlite", "arrays", "run.json"
+ARRAYS = "arrays"
 
 
 def self_taught(
@@ -50,7 +50,7 @@ def self_taught(
     from ...explore.papers.self_taught_run import run, sweep_of
     from ...explore.store import Store
     from ...golden.predictive import PredictiveParams
-    from ...reports.papers.self_taught import as_dict, lines, save_page
+    from ...reports.papers.self_taught import FILES, as_dict, lines, save_page
     from ...reports.record import versions
     from ...reports.rundir import write_json
 
@@ -59,10 +59,11 @@ def self_taught(
     settings.design("soft").check_machine()
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {jobs}")
-    _check_folder(out)
+    folder = Folder(out, tuple(FILES), (ARRAYS,))
+    folder.check()
     with Store(out / STORE, sweep_of(settings, out / ARRAYS), force) as store, job.progress("points") as tell:
         if force:
-            _clear_folder(out)
+            folder.clear()
         try:
             result, end = run(store, settings, out / ARRAYS, jobs=jobs, retry=retry, progress=tell)
         except KeyboardInterrupt:
@@ -89,40 +90,3 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--sizes must be whole numbers with commas such as 20,100, not '{text}'") from None
-
-
-# ---- the folder ------------------------------------------------------------------------------------------------------
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that this experiment may not fill.
-
-    Raises:
-        InputError: a file, a folder that cannot be written to, or one with what this experiment did not write.
-    """
-    from ...reports import rundir
-
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        rundir.refuse_existing(out, False)
-        return
-    if not out.is_dir():
-        raise InputError(f"--out {out} is a file; name a folder")
-    names = sorted(path.name for path in out.iterdir())
-    foreign = [name for name in names if not _ours(name)]
-    if foreign or not any(name.startswith(STORE) for name in names):
-        what = f"{foreign[0]}, which no run of this experiment wrote" if foreign else "no run of this experiment"
-        raise InputError(f"--out {out} holds {what}; name another folder")
-
-
-def _ours(name: str) -> bool:
-    from ...reports.papers.self_taught import FILES
-
-    aside = name.startswith(".") and name.endswith(".part")
-    return name in FILES or name in (RESULT, ARRAYS) or name.startswith(STORE) or aside
-
-
-def _clear_folder(out: Path) -> None:
-    """Remove what was written, the store apart: only who has that open may do so."""
-    for path in sorted(out.iterdir()):
-        if path.name == ARRAYS and path.is_dir():
-            shutil.rmtree(path)
-        elif _ours(path.name) and not path.name.startswith(STORE):
-            path.unlink()

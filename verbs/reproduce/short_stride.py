@@ -1,6 +1,5 @@
 """``striate reproduce short-stride``."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ import typer
 
 from ...golden.errors import InputError
 from ..common import Force, Interrupted, Job, Json, Seed, say, the_command
+from .folder import RESULT, STORE, Folder
 
 if TYPE_CHECKING:
     from ...explore.papers.configurations import Configuration
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 FRAMES = 32
 """Without a video file."""
-STORE, INPUTS, TRAINING = "points.sqlite", "inputs", "training"
-RESULT = "run.json"
+INPUTS, TRAINING = "inputs", "training"
 
 
 def short_stride(
@@ -77,7 +76,7 @@ def short_stride(
     from ...explore.papers.short_stride_run import Experiment, check_settings, gathered
     from ...explore.papers.short_stride_table import as_dict, lines
     from ...explore.store import Store
-    from ...reports.papers.short_stride import save_page
+    from ...reports.papers.short_stride import FILES, save_page
     from ...reports.record import versions
     from ...reports.rundir import write_json
 
@@ -92,7 +91,8 @@ def short_stride(
         raise InputError(f"--frames must be at least 2, not {frames}: one frame makes no cloud")
     if every != 1 and video is None:
         raise InputError("--every counts the frames of a video file; give --video FILE with it")
-    _check_folder(out)
+    folder = Folder(out, tuple(FILES), (INPUTS, TRAINING))
+    folder.check()
     source = default_frames(frames or FRAMES) if video is None else video_frames(video, most=frames, every=every)
     experiment = Experiment(chosen, levels, source, passes, steps, seed)
     taken = None if train else {each.name: _dictionary(each, dictionaries) for each in chosen}
@@ -102,7 +102,7 @@ def short_stride(
     inputs = out / INPUTS
     with Store(out / STORE, experiment.sweep(inputs), force) as store, job.progress("runs") as tell:
         if force:
-            _clear_folder(out)
+            folder.clear()
         try:
             used, training = (taken, known) if taken is not None else _trained(chosen, out / TRAINING, tell)
             experiment.write_inputs(inputs, used)
@@ -192,40 +192,3 @@ def _trained(
         dictionaries[each.name], training = train(each, folder, progress=said)
         trainings.append(training)
     return dictionaries, tuple(trainings)
-
-
-# ---- the folder ------------------------------------------------------------------------------------------------------
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that a reproduction may not fill.
-
-    Raises:
-        InputError: a file, a folder that cannot be written to, or one with what no reproduction of this paper wrote.
-    """
-    from ...reports import rundir
-
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        rundir.refuse_existing(out, False)
-        return
-    if not out.is_dir():
-        raise InputError(f"--out {out} is a file; name a folder")
-    names = sorted(path.name for path in out.iterdir())
-    foreign = [name for name in names if not _ours(name)]
-    if foreign or not any(name.startswith(STORE) for name in names):
-        what = f"{foreign[0]}, which no run of this experiment wrote" if foreign else "no run of this experiment"
-        raise InputError(f"--out {out} holds {what}; name another folder")
-
-
-def _ours(name: str) -> bool:
-    from ...reports.papers.short_stride import FILES
-
-    aside = name.startswith(".") and name.endswith(".part")
-    return name in FILES or name in (RESULT, INPUTS, TRAINING) or name.startswith(STORE) or aside
-
-
-def _clear_folder(out: Path) -> None:
-    """Remove what was written, its store apart: only who has that open may do so."""
-    for path in sorted(out.iterdir()):
-        if path.name in (INPUTS, TRAINING) and path.is_dir():
-            shutil.rmtree(path)
-        elif _ours(path.name) and not path.name.startswith(STORE):
-            path.unlink()
