@@ -3,7 +3,7 @@
     python benchmarks/learning.py [--repeats N] [--quick]
 
 Every network learns in a process of its own, from crops of one photograph of the size of its recipe
-(`explore.papers.training`; 100 steps each), from its shipped kernels where there are any (else noise), with the engine
+(`explore.papers.recipes`; 100 steps each), from its shipped kernels where there are any (else noise), with the engine
 that `golden.engines.best_engine` names. A rate is that of the median update, in CPU time of one thread; drawing the
 crop, coding, the update and the checkpoint are in it. The peak is of resident memory (VmHWM) and holds interpreter,
 compiled loops and photograph. Some 3 minutes; ``--repeats`` is the number of updates measured.
@@ -14,7 +14,7 @@ import argparse
 from common import Row, apart, arguments, finish, machine
 
 from striate.explore.papers.configurations import CONFIGURATIONS, Configuration
-from striate.explore.papers.training import RECIPES
+from striate.explore.papers.recipes import RECIPES
 from striate.golden.dictionary import Dictionary, shipped_names
 from striate.golden.engines import best_engine
 

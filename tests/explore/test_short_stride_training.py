@@ -10,7 +10,8 @@ import pytest
 
 from striate.explore.papers import training
 from striate.explore.papers.configurations import CONFIGURATIONS, Configuration
-from striate.explore.papers.training import SETTLED_GAIN, Lesson, Recipe, Round, Training, shipped_trainings, train
+from striate.explore.papers.recipes import Lesson, Recipe
+from striate.explore.papers.training import SETTLED_GAIN, Round, Training, shipped_trainings, train
 from striate.golden.dictionary import Dictionary, shipped
 from striate.golden.errors import InputError
 from striate.golden.learn import LearnParams
