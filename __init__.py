@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
+    from .golden.batch import encode_batch
     from .golden.dictionary import Dictionary
     from .golden.errors import InputError
     from .golden.images import Array, load_image
     from .golden.lca import Encoding, LcaParams, Outcome
+    from .golden.learn import LearnParams, learn
+    from .golden.solvers import Problem, Solution, solve
     from .hw.verify import Verdict
     from .sim.cost import Cost, cost
     from .sim.crossbar.loop import CrossbarRun, simulate_crossbar
@@ -43,13 +46,19 @@ _WHERE = {
     "Format": ".sim.fixed",
     "InputError": ".golden.errors",
     "LcaParams": ".golden.lca",
+    "LearnParams": ".golden.learn",
     "Outcome": ".golden.lca",
+    "Problem": ".golden.solvers",
     "Run": ".sim.run",
+    "Solution": ".golden.solvers",
     "Verdict": ".hw.verify",
     "cost": ".sim.cost",
+    "encode_batch": ".golden.batch",
+    "learn": ".golden.learn",
     "load_image": ".golden.images",
     "simulate": ".sim.machine",
     "simulate_crossbar": ".sim.crossbar.loop",
+    "solve": ".golden.solvers",
 }
 
 __all__ = [
@@ -61,18 +70,28 @@ __all__ = [
     "Format",
     "InputError",
     "LcaParams",
+    "LearnParams",
     "Outcome",
+    "Problem",
     "Run",
+    "Solution",
     "Verdict",
     "__version__",
     "cost",
     "emit",
     "encode",
+    "encode_batch",
+    "learn",
     "load_image",
     "simulate",
     "simulate_crossbar",
+    "solve",
     "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def encode(image: "Array", design: "Design", *, membrane: "Array | None" = None, trace: bool = False) -> "Encoding":
