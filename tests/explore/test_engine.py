@@ -154,6 +154,15 @@ def test_killed_midway_and_resumed_nothing_is_lost_and_nothing_runs_twice(log: P
         assert whole.digest() == digest
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell starts its background jobs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_keeps_what_is_finished(log: Path) -> None:
     points = [Point({"x": x, "sleep": 0.001}) for x in range(200)]
 
