@@ -21,8 +21,8 @@ from scipy import fft
 
 from .conv import FOLDED, Array, Border, StridedConv, inner_pixels
 from .geometry import Geometry
-from .network import Moved
-from .threshold import Transfer, cost, transfer
+from .network import ArrayNetwork, Moved
+from .threshold import Transfer
 
 Spectrum = npt.NDArray[np.complex128]
 Indices = npt.NDArray[np.int64]
@@ -182,7 +182,7 @@ class FftConv:
         return np.ascontiguousarray(values[:, :, : shape[1]])
 
 
-class FftNetwork:
+class FftNetwork(ArrayNetwork):
     """`network.Network` through `FftConv`.
 
     Args:
@@ -194,14 +194,8 @@ class FftNetwork:
 
     def __init__(self, image: Array, conv: StridedConv, atoms: Array, *, threshold: float, kind: Transfer,
                  two_sided: bool, inclusive: bool, cutoff: float) -> None:
-        self._image, self._conv, self._cutoff = image, FftConv(conv, atoms), cutoff
-        self._threshold, self._kind, self._two_sided, self._inclusive = threshold, kind, two_sided, inclusive
-
-    def start(self, membrane: Array) -> None:
-        """Set u, and y and r with it; the code before counts as silent."""
-        self.membrane = np.ascontiguousarray(membrane)
-        self.code, self.residual = self._follow(self.membrane)
-        self._before = np.zeros_like(self.code)
+        self._conv, self._cutoff = FftConv(conv, atoms), cutoff
+        super().__init__(image, self._conv.synthesis, threshold, kind, two_sided, inclusive)
 
     def propose(self, eta: float) -> Moved:
         """Compute the next state aside."""
@@ -212,20 +206,3 @@ class FftNetwork:
         y, r = self._follow(u)
         self._next = u, y, r
         return Moved(size, slope, float(np.vdot(r, r)))
-
-    def accept(self) -> None:
-        """Make the proposed state the present one."""
-        self._before = self.code
-        self.membrane, self.code, self.residual = self._next
-
-    def counts(self) -> tuple[int, int]:
-        """How many codes are not 0, and how many differ from the state before."""
-        return int(np.count_nonzero(self.code)), int(np.count_nonzero(self.code != self._before))
-
-    def cost(self) -> float:
-        """sum C(y_k), as `threshold.cost`."""
-        return cost(self.code, self._threshold, self._kind)
-
-    def _follow(self, u: Array) -> tuple[Array, Array]:
-        y = transfer(u, self._threshold, self._kind, two_sided=self._two_sided, inclusive=self._inclusive)
-        return y, self._image - self._conv.synthesis(y)

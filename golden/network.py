@@ -3,6 +3,7 @@
 The others are equal to rounding: `fast.FastNetwork`, `fft.FftNetwork` and the optional `torch_engine.TorchNetwork`.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -53,7 +54,48 @@ class Network(Protocol):
         """sum C(y_k), as `threshold.cost`."""
 
 
-class ReferenceNetwork:
+class ArrayNetwork:
+    """What networks share whose state is three arrays: u, y = T(u) and r = x - Phi y; theirs is how u moves.
+
+    Args:
+        image: x on the frame of the residual. synthesis: Phi.
+        threshold, kind, two_sided, inclusive: as in `lca.LcaParams`, kind being its transfer.
+    """
+
+    _next: tuple[Array, Array, Array]  # what `propose` leaves: u, y, r
+
+    def __init__(
+        self, image: Array, synthesis: Callable[[Array], Array], threshold: float, kind: Transfer, two_sided: bool,
+        inclusive: bool,
+    ) -> None:  # fmt: skip
+        self._image, self._synthesis = image, synthesis
+        self._threshold, self._kind, self._two_sided, self._inclusive = threshold, kind, two_sided, inclusive
+
+    def start(self, membrane: Array) -> None:
+        """Set u, and y and r with it; the code before counts as silent."""
+        self.membrane = np.ascontiguousarray(membrane)
+        self.code, self.residual = self._follow(self.membrane)
+        self._before = np.zeros_like(self.code)
+
+    def accept(self) -> None:
+        """Make the proposed state the present one."""
+        self._before = self.code
+        self.membrane, self.code, self.residual = self._next
+
+    def counts(self) -> tuple[int, int]:
+        """How many codes are not 0, and how many differ from the state before."""
+        return int(np.count_nonzero(self.code)), int(np.count_nonzero(self.code != self._before))
+
+    def cost(self) -> float:
+        """sum C(y_k), as `threshold.cost`."""
+        return cost(self.code, self._threshold, self._kind)
+
+    def _follow(self, u: Array) -> tuple[Array, Array]:
+        y = transfer(u, self._threshold, self._kind, two_sided=self._two_sided, inclusive=self._inclusive)
+        return y, self._image - self._synthesis(y)
+
+
+class ReferenceNetwork(ArrayNetwork):
     """The equations as they stand, one array operation each, through `conv.StridedConv`.
 
     Args:
@@ -73,14 +115,8 @@ class ReferenceNetwork:
         inclusive: bool,
         cutoff: float,
     ) -> None:
-        self._image, self._conv, self._cutoff = image, conv, cutoff
-        self._threshold, self._kind, self._two_sided, self._inclusive = threshold, kind, two_sided, inclusive
-
-    def start(self, membrane: Array) -> None:
-        """Set u, and y and r with it; the code before counts as silent."""
-        self.membrane = membrane
-        self.code, self.residual = self._follow(membrane)
-        self._before = np.zeros_like(self.code)
+        super().__init__(image, conv.synthesis, threshold, kind, two_sided, inclusive)
+        self._conv, self._cutoff = conv, cutoff
 
     def propose(self, eta: float) -> Moved:
         """Compute the next state aside."""
@@ -91,20 +127,3 @@ class ReferenceNetwork:
         y, r = self._follow(u)
         self._next = u, y, r
         return Moved(float(np.vdot(u, u)), float(np.vdot(slope, slope)), float(np.vdot(r, r)))
-
-    def accept(self) -> None:
-        """Make the proposed state the present one."""
-        self._before = self.code
-        self.membrane, self.code, self.residual = self._next
-
-    def counts(self) -> tuple[int, int]:
-        """How many codes are not 0, and how many differ from the state before."""
-        return int(np.count_nonzero(self.code)), int(np.count_nonzero(self.code != self._before))
-
-    def cost(self) -> float:
-        """sum C(y_k), as `threshold.cost`."""
-        return cost(self.code, self._threshold, self._kind)
-
-    def _follow(self, u: Array) -> tuple[Array, Array]:
-        y = transfer(u, self._threshold, self._kind, two_sided=self._two_sided, inclusive=self._inclusive)
-        return y, self._image - self._conv.synthesis(y)

@@ -28,10 +28,12 @@ class Coding:
         self.drive = problem.conv.analysis(problem.frame)
 
     def hessian(self, maps: Array) -> Array:
+        """Phi^T Phi z."""
         conv = self._problem.conv
         return conv.analysis(conv.synthesis(maps))
 
     def cost(self, maps: Array) -> float:
+        """``1/2 |x - Phi z|^2``."""
         residual = self._problem.residual(maps)
         return 0.5 * float(np.vdot(residual, residual))
 
